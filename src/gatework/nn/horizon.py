@@ -1,0 +1,217 @@
+"""The forecasting network: segments in, one recurrent network, a whole horizon out in parallel.
+
+    window ─ normalise ─ segments ─ linear ─ recurrent ─┐ last state
+                                                        ├─ one step per output segment ─ quantiles, mean
+    position and column embeddings, known future ───────┘
+
+After SegRNN (Lin et al. 2023, arXiv 2308.11200, section 3): the window is cut into segments of w steps,
+so that the recurrence has L/w steps instead of L; every column passes through the same network; and the
+horizon is decoded in parallel, each output segment by one recurrent step from the encoder's last state.
+New here: quantiles that cannot cross, missing values as an input, covariates and static features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from gatework.data.windows import WindowBatch
+from gatework.nn.missing import carry_forward, last_observed
+from gatework.nn.quantiles import QuantileHead
+from gatework.nn.recurrent import GRU, LSTM, RNN
+
+CELLS = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
+
+
+class HorizonForecast(NamedTuple):
+    """What the network says of B windows, in the scale of its input."""
+
+    mean: Tensor  # (B, h, K)
+    quantiles: Tensor  # (B, h, K, Q), rising along Q
+
+
+@dataclass(frozen=True)
+class HorizonSpec:
+    """Sizes of a :class:`HorizonNetwork`; plain values that a model folder keeps."""
+
+    context: int  # L
+    horizon: int  # h
+    targets: int  # K
+    levels: tuple[float, ...]
+    cell: str = "lstm"
+    hidden_size: int = 128
+    num_layers: int = 1
+    segment: int = 24  # w; 1 encodes step by step
+    dropout: float = 0.1
+    normalize: str = "last"  # last | standard | none
+    past: int = 0  # P numeric past-only covariates
+    known: int = 0  # F numeric known-future covariates, calendar included
+    past_categories: tuple[int, ...] = ()  # vocabulary sizes
+    known_categories: tuple[int, ...] = ()
+    static: int = 0
+    static_categories: tuple[int, ...] = ()
+    mask_y: bool = False  # the network is told which targets are missing
+    mask_past: bool = False
+    mask_known: bool = False
+    extra: dict[str, float] = field(default_factory=dict)
+
+
+class CategoryEmbedding(nn.Module):
+    """Numbers of several categorical columns as one vector: ``(..., C)`` to ``(..., size)``.
+
+    Column with V values: min(16, ceil(sqrt(V))) dimensions.  Missing and unknown start at zero, so that a
+    category never seen in training says nothing instead of something random.
+    """
+
+    def __init__(self, cardinalities: Sequence[int]) -> None:
+        super().__init__()
+        sizes = [min(16, int(v**0.5 + 0.999)) for v in cardinalities]
+        self.size = sum(sizes)
+        self.tables = nn.ModuleList(
+            nn.Embedding(v, d) for v, d in zip(cardinalities, sizes, strict=True)
+        )
+        for table in self.tables:
+            nn.init.normal_(table.weight, std=0.5)
+            nn.init.zeros_(table.weight[:2])
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        if not self.tables:
+            return numbers.new_zeros((*numbers.shape[:-1], 0), dtype=torch.float32)
+        return torch.cat([t(numbers[..., i]) for i, t in enumerate(self.tables)], dim=-1)
+
+
+class HorizonNetwork(nn.Module):
+    """Forecast of all steps of the horizon from one window; see the module's text.
+
+    ``forward`` takes a :class:`~gatework.data.windows.WindowBatch` and returns a
+    :class:`HorizonForecast`.  Columns are folded into the batch: BK = B*K sequences of n = ceil(L/w)
+    segments; a window that is no multiple of w is padded at its old end with its first value.
+    """
+
+    def __init__(self, spec: HorizonSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        w, H = spec.segment, spec.hidden_size
+        self.in_segments = -(-spec.context // w)
+        self.out_segments = -(-spec.horizon // w)
+        self.embed_past = CategoryEmbedding(spec.past_categories)
+        self.embed_known = CategoryEmbedding(spec.known_categories)
+        self.embed_static = CategoryEmbedding(spec.static_categories)
+        known = spec.known * (3 if spec.mask_known else 1) + self.embed_known.size
+        past = spec.past * (3 if spec.mask_past else 1) + self.embed_past.size
+        static = spec.static + self.embed_static.size
+        self.segment = nn.Linear(w * (3 if spec.mask_y else 1), H)
+        self.covariates = nn.Linear(w * (past + known), H, bias=False) if past + known else None
+        self.future = nn.Linear(w * known, H, bias=False) if known else None
+        self.static = nn.Linear(static, H, bias=False) if static else None
+        self.recurrent = CELLS[spec.cell](
+            H,
+            H,
+            spec.num_layers,
+            batch_first=True,
+            dropout=spec.dropout if spec.num_layers > 1 else 0.0,
+        )
+        self.position = nn.Parameter(torch.randn(self.out_segments, H // 2))
+        self.column = nn.Parameter(torch.randn(spec.targets, H - H // 2))
+        self.dropout = nn.Dropout(spec.dropout)
+        self.quantiles = QuantileHead(H, w, spec.levels)
+        self.mean = nn.Linear(H, w)
+
+    def forward(self, batch: WindowBatch) -> HorizonForecast:
+        """Forecast of the batch: mean ``(B, h, K)`` and quantiles ``(B, h, K, Q)``."""
+        spec = self.spec
+        B, _, K = batch.y.shape
+        y, location, scale = self._normalise(batch.y)
+        tokens, known = self._tokens(y, batch)
+        _, state = self.recurrent(tokens.flatten(0, 1))  # (B*K, n, H)
+        h = self._decode(state, known, batch, B, K)  # (B, K, m, H)
+        h = self.dropout(h)
+        quantiles = self.quantiles(h).flatten(2, 3)[:, :, : spec.horizon].transpose(1, 2)
+        mean = self.mean(h).flatten(2, 3)[:, :, : spec.horizon].transpose(1, 2)
+        return HorizonForecast(
+            mean * scale + location,
+            quantiles * scale.unsqueeze(-1) + location.unsqueeze(-1),
+        )
+
+    def _normalise(self, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Window as the network sees it, and the ``(B, 1, K)`` to undo that."""
+        one = y.new_ones(1, 1, 1)
+        if self.spec.normalize == "none":
+            return y, torch.zeros_like(one), one
+        if self.spec.normalize == "last":
+            location = last_observed(y).unsqueeze(1)
+            return y - location, location, one
+        location = torch.nanmean(y, dim=1, keepdim=True).nan_to_num()
+        variance = torch.nanmean((y - location).square(), dim=1, keepdim=True).nan_to_num()
+        # A flat window keeps the training part's scale times a tenth: its noise is not blown up.
+        scale = (variance + 0.01).sqrt()
+        return (y - location) / scale, location, scale
+
+    def _tokens(self, y: Tensor, batch: WindowBatch) -> tuple[Tensor, Tensor]:
+        """Segment vectors ``(B, K, n, H)`` and the known inputs of all L+h steps."""
+        spec = self.spec
+        if spec.mask_y:
+            parts = carry_forward(y)
+        else:
+            # Trained without holes: what is missing now is carried forward; the task says so.
+            parts = (carry_forward(y)[0] if torch.isnan(y).any() else y,)
+        y_segments = torch.cat([self._segments(p.transpose(1, 2)) for p in parts], dim=-1)
+        tokens = self.segment(y_segments)  # (B, K, n, H)
+        known = self._with_holes(batch.known, spec.mask_known)
+        known = torch.cat([known, self.embed_known(batch.known_categories)], dim=-1)
+        if self.covariates is not None:
+            past = self._with_holes(batch.past, spec.mask_past)
+            past = torch.cat([past, self.embed_past(batch.past_categories)], dim=-1)
+            both = torch.cat([past, known[:, : spec.context]], dim=-1)
+            folded = self._segments(both.transpose(1, 2)).transpose(1, 2).flatten(2)
+            tokens = tokens + self.covariates(folded).unsqueeze(1)
+        return torch.relu(tokens), known
+
+    def _with_holes(self, x: Tensor, mask: bool) -> Tensor:
+        """Covariates with missing values told as value, mask and time since; else as they are."""
+        if mask:
+            return torch.cat(carry_forward(x), dim=-1)
+        return torch.nan_to_num(x)
+
+    def _segments(self, x: Tensor) -> Tensor:
+        """``(B, C, L)`` to ``(B, C, n, w)``, padded at the old end with the first value."""
+        missing = self.in_segments * self.spec.segment - x.shape[-1]
+        if missing:
+            x = torch.cat([x[..., :1].expand(*x.shape[:-1], missing), x], dim=-1)
+        return x.unflatten(-1, (self.in_segments, self.spec.segment))
+
+    def _decode(
+        self,
+        state: Tensor | tuple[Tensor, Tensor],
+        known: Tensor,
+        batch: WindowBatch,
+        B: int,
+        K: int,
+    ) -> Tensor:
+        """One recurrent step per output segment from the encoder's last state: ``(B, K, m, H)``."""
+        spec, m, H = self.spec, self.out_segments, self.spec.hidden_size
+        query = torch.cat(
+            [
+                self.position.expand(K, m, -1),
+                self.column.unsqueeze(1).expand(K, m, -1),
+            ],
+            dim=-1,
+        ).expand(B, K, m, H)
+        if self.future is not None:
+            ahead = known[:, spec.context :]
+            missing = m * spec.segment - spec.horizon
+            if missing:
+                ahead = torch.cat([ahead, ahead[:, -1:].expand(-1, missing, -1)], dim=1)
+            query = query + self.future(ahead.reshape(B, 1, m, -1))
+        if self.static is not None:
+            features = torch.cat([batch.static, self.embed_static(batch.static_categories)], dim=-1)
+            query = query + self.static(features)[:, None, None]
+        states = state if isinstance(state, tuple) else (state,)
+        repeated = tuple(s.repeat_interleave(m, dim=1) for s in states)
+        first = repeated if isinstance(state, tuple) else repeated[0]
+        out, _ = self.recurrent(query.reshape(B * K * m, 1, H), first)
+        return torch.as_tensor(out).view(B, K, m, H)
