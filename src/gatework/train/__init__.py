@@ -1,0 +1,1 @@
+"""The one training loop, and how results are judged."""
