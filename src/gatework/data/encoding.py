@@ -1,0 +1,225 @@
+"""A table as tensors: scaling, categories and calendar, fitted on the training part only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from gatework.data.calendar import calendar_features
+from gatework.data.frequency import Frequency
+from gatework.data.schema import Schema
+from gatework.data.series import SeriesTable
+from gatework.data.split import IntArray
+from gatework.data.vocabulary import Vocabulary
+from gatework.data.windows import Sequences
+from gatework.errors import DataError
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass
+class TableEncoder:
+    """What was learned from the training part about a table, and how to apply it to any other.
+
+    Targets are standardised per series and column; numeric covariates per column over all series;
+    static numbers per column.  A series that the training part did not hold is scaled by its own first
+    ``context`` rows, which every forecast, backtest and stream has seen before its first answer.
+    """
+
+    schema: Schema
+    frequency: Frequency
+    context: int
+    use_calendar: bool
+    series: list[str]  # identifiers of the training series, as text
+    target_mean: Array  # (S, K)
+    target_std: Array  # (S, K)
+    past_scale: Array  # (2, P) mean and standard deviation
+    known_scale: Array  # (2, F)
+    static_scale: Array  # (2, Sn)
+    vocabularies: dict[str, Vocabulary] = field(default_factory=dict)
+    missing: dict[str, bool] = field(default_factory=dict)  # whether y, past, known had holes
+
+    @classmethod
+    def fit(
+        cls, table: SeriesTable, train_end: IntArray, *, context: int, use_calendar: bool
+    ) -> TableEncoder:
+        """Encoder fitted on rows ``offsets[s]:train_end[s]`` of each series and on nothing else."""
+        schema = table.schema
+        parts = list(zip(table.offsets[:-1], train_end, strict=True))
+        rows = np.concatenate([np.arange(a, b) for a, b in parts])
+        moments = [_moments(table.targets[a:b]) for a, b in parts]
+        trained = np.array([b > a for a, b in parts], dtype=bool)
+        vocabularies = {
+            column: Vocabulary.fit(table_column)
+            for column, table_column in (
+                *zip(_categorical(schema, schema.past), table.past_categories[rows].T, strict=True),
+                *zip(
+                    _categorical(schema, schema.known), table.known_categories[rows].T, strict=True
+                ),
+                *zip(
+                    _categorical(schema, schema.static),
+                    table.static_categories[trained].T,
+                    strict=True,
+                ),
+            )
+        }
+        return cls(
+            schema=schema,
+            frequency=table.frequency,
+            context=context,
+            use_calendar=use_calendar,
+            series=[str(name) for name, kept in zip(table.names, trained, strict=True) if kept],
+            target_mean=np.stack([m[0] for m, kept in zip(moments, trained, strict=True) if kept]),
+            target_std=np.stack([m[1] for m, kept in zip(moments, trained, strict=True) if kept]),
+            past_scale=_moments(table.past[rows]),
+            known_scale=_moments(table.known[rows]),
+            static_scale=_moments(table.static[trained]),
+            vocabularies=vocabularies,
+            missing={
+                "y": bool(np.isnan(table.targets[rows]).any()),
+                "past": bool(np.isnan(table.past[rows]).any()),
+                "known": bool(np.isnan(table.known[rows]).any()),
+            },
+        )
+
+    def encode(self, table: SeriesTable) -> Sequences:
+        """``table`` as tensors; scales are looked up by series, never fitted again."""
+        mean, std = self._target_scales(table)
+        length = np.diff(table.offsets)
+        y = (table.targets - np.repeat(mean, length, axis=0)) / np.repeat(std, length, axis=0)
+        known = _standardise(table.known, self.known_scale)
+        if self.use_calendar:
+            times = table.times(slice(None))
+            known = np.concatenate([known, calendar_features(times, self.frequency)[0]], axis=1)
+        return Sequences(
+            y=_float32(y),
+            past=_float32(_standardise(table.past, self.past_scale)),
+            known=_float32(known),
+            past_categories=self._encode_categories(self.schema.past, table.past_categories),
+            known_categories=self._encode_categories(self.schema.known, table.known_categories),
+            # A missing static number is told as the mean of its column.
+            static=_float32(np.nan_to_num(_standardise(table.static, self.static_scale))),
+            static_categories=self._encode_categories(self.schema.static, table.static_categories),
+            scale=torch.from_numpy(std),
+            location=torch.from_numpy(mean),
+            offsets=table.offsets,
+        )
+
+    def _target_scales(self, table: SeriesTable) -> tuple[Array, Array]:
+        """``(mean, std)``, each ``(S, K)``, for the series of ``table``."""
+        index = {name: i for i, name in enumerate(self.series)}
+        mean = np.empty((len(table.names), table.targets.shape[1]))
+        std = np.empty_like(mean)
+        for s, name in enumerate(table.names):
+            # A table of one series without a series column is that series, whatever it is called.
+            i = 0 if self.schema.series is None else index.get(str(name))
+            if i is None:
+                first = table.offsets[s]
+                stop = min(first + self.context, table.offsets[s + 1])
+                mean[s], std[s] = _moments(table.targets[first:stop])
+            else:
+                mean[s], std[s] = self.target_mean[i], self.target_std[i]
+        return mean, std
+
+    def _encode_categories(self, columns: Sequence[str], values: npt.NDArray[np.object_]) -> Tensor:
+        names = _categorical(self.schema, columns)
+        if not names:
+            return torch.zeros((len(values), 0), dtype=torch.int64)
+        encoded = [self.vocabularies[n].encode(values[:, j]) for j, n in enumerate(names)]
+        return torch.from_numpy(np.stack(encoded, axis=1))
+
+    def cardinalities(self, columns: Sequence[str]) -> list[int]:
+        """Sizes of the vocabularies of the categorical ones among ``columns``."""
+        return [len(self.vocabularies[c]) for c in _categorical(self.schema, columns)]
+
+    @property
+    def calendar_size(self) -> int:
+        """Number of calendar features."""
+        if not self.use_calendar:
+            return 0
+        times = self.frequency.times(np.arange(2))
+        return int(calendar_features(times, self.frequency)[0].shape[1])
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as plain JSON values."""
+        return {
+            "schema": self.schema.to_json(),
+            "frequency": self.frequency.to_json(),
+            "context": self.context,
+            "use_calendar": self.use_calendar,
+            "series": self.series,
+            **{name: getattr(self, name).tolist() for name in _ARRAYS},
+            "vocabularies": {k: list(v.words) for k, v in self.vocabularies.items()},
+            "missing": self.missing,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> TableEncoder:
+        """The encoder that ``to_json`` wrote; KeyError, TypeError or ValueError when it is damaged."""
+        K, S = len(data["schema"]["targets"]), len(data["series"])
+        arrays = {name: np.asarray(data[name], dtype=np.float64) for name in _ARRAYS}
+        for name in ("target_mean", "target_std"):
+            if arrays[name].shape != (S, K):
+                raise ValueError(f"{name} has shape {arrays[name].shape}, not {(S, K)}")
+        return cls(
+            schema=Schema.from_json(data["schema"]),
+            frequency=Frequency.from_json(data["frequency"]),
+            context=int(data["context"]),
+            use_calendar=bool(data["use_calendar"]),
+            series=[str(s) for s in data["series"]],
+            vocabularies={k: Vocabulary(tuple(v)) for k, v in data["vocabularies"].items()},
+            missing={k: bool(v) for k, v in data["missing"].items()},
+            **cast("dict[str, Any]", arrays),
+        )
+
+
+_ARRAYS = ("target_mean", "target_std", "past_scale", "known_scale", "static_scale")
+
+
+def _categorical(schema: Schema, columns: Sequence[str]) -> list[str]:
+    """The categorical ones among ``columns``, in their order."""
+    return [c for c in columns if c in schema.categorical]
+
+
+def _moments(values: Array) -> Array:
+    """``(2, C)``: mean and standard deviation of each column, NaN left out; 0 and 1 where there is none."""
+    out = np.zeros((2, values.shape[1]))
+    out[1] = 1.0
+    for c in range(values.shape[1]):
+        column = values[:, c][~np.isnan(values[:, c])]
+        if len(column):
+            out[0, c] = column.mean()
+            std = column.std()
+            # A column that (nearly) never changes is shifted, not blown up to noise.
+            out[1, c] = std if std > 1e-9 * max(1.0, abs(out[0, c])) else 1.0
+    return out
+
+
+def _standardise(values: Array, scale: Array) -> Array:
+    """``(values - mean) / std`` by column."""
+    return cast("Array", (values - scale[0]) / scale[1])
+
+
+def _float32(values: Array) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+
+
+def constant_in_training(table: SeriesTable, train_end: IntArray) -> None:
+    """Raise a DataError when a target never changes in the training part: there is nothing to learn."""
+    for k, name in enumerate(table.schema.targets):
+        changes = False
+        for a, b in zip(table.offsets[:-1], train_end, strict=True):
+            column = table.targets[a:b, k]
+            column = column[~np.isnan(column)]
+            changes = changes or (len(column) > 1 and bool((column != column[0]).any()))
+        if not changes:
+            raise DataError(
+                f"{table.source}: target {name!r} is constant (or missing) in the training part; "
+                "there is nothing to learn. Choose another target or a larger training share (split=)."
+            )

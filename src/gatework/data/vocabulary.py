@@ -1,0 +1,37 @@
+"""Categories as numbers, fitted on the training part only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+MISSING, UNKNOWN, FIRST = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Words in the order of their numbers; 0 is missing, 1 unknown, the first word is 2.
+
+    >>> v = Vocabulary.fit(["rain", None, "sun", "rain"])
+    >>> v.encode(["sun", "snow", None]).tolist(), len(v)
+    ([3, 1, 0], 4)
+    """
+
+    words: tuple[str, ...]
+
+    @classmethod
+    def fit(cls, values: Iterable[str | None]) -> Vocabulary:
+        """Vocabulary of the distinct values, sorted so that the order of rows does not matter."""
+        return cls(tuple(sorted({str(v) for v in values if v is not None})))
+
+    def encode(self, values: Iterable[str | None]) -> npt.NDArray[np.int64]:
+        """Numbers of ``values``; unseen words are UNKNOWN, None is MISSING."""
+        index: dict[str | None, int] = {word: i for i, word in enumerate(self.words, start=FIRST)}
+        index[None] = MISSING
+        return np.fromiter((index.get(v, UNKNOWN) for v in values), dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self.words) + FIRST
