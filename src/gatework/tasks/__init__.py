@@ -1,0 +1,1 @@
+"""From raw data to a trained, judged and saved model: one file a task."""

@@ -1,0 +1,270 @@
+"""The contract of a task, stated once.
+
+A task fills in five steps, in the order in which a fit runs them:
+
+    _prepare     data        → Prepared   read, split by time, fit the preprocessing on the training part
+    _build       Prepared    → network    from the settings and the sizes found
+    _objective   Prepared    → Objective  batches, loss, validation score for the training loop
+    _calibrate   Prepared    →            what is fitted on the validation part after training
+    _judge       Prepared    → metrics    scores on the test part beside the field's naive baselines
+
+and offers ``predict``, ``evaluate`` and ``stream``.  Everything else is here: settings in scikit-learn's
+manner, training with checkpoints, saving and loading.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import asdict
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Self, TypeVar, cast
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from gatework.errors import ConfigError, NotFittedError, nearest
+from gatework.model_files import (
+    CHECKPOINT,
+    ModelFolder,
+    check_output_folder,
+    damaged,
+    read_model,
+    write_model,
+)
+from gatework.train.checkpoint import Checkpoint
+from gatework.train.config import TrainConfig
+from gatework.train.loop import Objective, Trainer, TrainResult
+from gatework.train.progress import Progress, Quiet
+
+Prepared = TypeVar("Prepared")
+Settings = TypeVar("Settings", bound=TrainConfig)
+
+
+class Task(ABC, Generic[Settings, Prepared]):
+    """An estimator: ``fit``, ``predict``, ``evaluate``, ``stream``, ``save``, ``load``.
+
+    Settings are keywords; ``config`` holds them validated, ``get_params`` gives them back as scikit-learn
+    expects.  What ``fit`` learns has a name that ends in an underscore.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type[TrainConfig]]
+
+    network_: nn.Module
+    training_: TrainResult
+    metrics_: dict[str, Any]
+
+    def __init__(self, **settings: Any) -> None:
+        self._settings = settings
+        self.config: Settings = cast("Settings", validate(type(self), settings))
+
+    # ---- what a task fills in -----------------------------------------------------------------------
+
+    @abstractmethod
+    def _prepare(self, data: Any, progress: Progress, **roles: Any) -> Prepared:
+        """Read the data, cut it in time order, fit the preprocessing on the training part alone."""
+
+    @abstractmethod
+    def _build(self, prepared: Prepared) -> nn.Module:
+        """The network, untrained; called with the seed set."""
+
+    @abstractmethod
+    def _objective(self, prepared: Prepared) -> Objective:
+        """What the training loop minimises and validates."""
+
+    def _calibrate(self, prepared: Prepared, progress: Progress) -> None:
+        """Fit what needs the trained network and the validation part; nothing by default."""
+
+    @abstractmethod
+    def _judge(self, prepared: Prepared, progress: Progress) -> dict[str, Any]:
+        """Scores on the test part beside the baselines, as plain values."""
+
+    @abstractmethod
+    def predict(self, data: Any, **options: Any) -> Any:
+        """What the task foretells of new data."""
+
+    @abstractmethod
+    def evaluate(self, data: Any, **options: Any) -> Any:
+        """Scores on new data that hold the truth, beside the baselines."""
+
+    @abstractmethod
+    def stream(self) -> Any:
+        """A value with ``push(observation)`` that answers in constant time and memory."""
+
+    @abstractmethod
+    def _parts(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]:
+        """Network sizes, preprocessing and calibration tensors, for a model folder."""
+
+    @abstractmethod
+    def _from_parts(
+        self, network: dict[str, Any], preprocessing: dict[str, Any], tensors: dict[str, Tensor]
+    ) -> None:
+        """Undo ``_parts``; ValueError, KeyError or TypeError when they do not fit."""
+
+    def _card(self) -> str:
+        """README of the model folder."""
+        return f"# A {self.name} model\n"
+
+    def _report(self) -> str | None:
+        """The HTML report, or None where it cannot be made."""
+        return None
+
+    # ---- what every task does alike -----------------------------------------------------------------
+
+    def fit(
+        self,
+        data: Any,
+        *,
+        checkpoint: str | Path | None = None,
+        resume: bool = False,
+        progress: Progress | None = None,
+        **roles: Any,
+    ) -> Self:
+        """Train on ``data`` and judge on its last part.
+
+        Args:
+            data: a path or a frame; ``roles`` name its columns, see the task.
+            checkpoint: folder for a checkpoint after every pass; None writes nothing anywhere.
+            resume: continue from that checkpoint, with the result of an unbroken run.
+            progress: told what happens; silent by default.
+        """
+        progress = progress or Quiet()
+        prepared = self._prepare(data, progress, **roles)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.config.seed)
+            self.network_ = self._build(prepared)
+        keeper = None
+        if checkpoint is not None:
+            keeper = Checkpoint(Path(checkpoint) / CHECKPOINT, self._fingerprint(prepared))
+        trainer = Trainer(self._objective(prepared), self._train_config(prepared), progress, keeper)
+        self.training_ = trainer.run(resume=resume)
+        self._calibrate(prepared, progress)
+        self.metrics_ = self._judge(prepared, progress)
+        return self
+
+    def save(self, path: str | Path, *, keep_checkpoint: bool = False) -> Path:
+        """Write the model as the folder ``path``, whole or not at all; returns it.
+
+        Raises:
+            OutputError: not writable, disk full, or a folder that holds something else.
+        """
+        self._check_fitted("save")
+        path = Path(path)
+        check_output_folder(path)
+        network, preprocessing, tensors = self._parts()
+        weights = {f"network.{k}": v for k, v in self.network_.state_dict().items()}
+        folder = ModelFolder(
+            task=self.name,
+            settings=self.config.model_dump(mode="json"),
+            network=network,
+            preprocessing=preprocessing,
+            tensors={**weights, **tensors},
+            metrics={**self.metrics_, "training": self.training_.to_json()},
+            card=self._card(),
+            report=self._report(),
+        )
+        write_model(path, folder, keep_checkpoint=keep_checkpoint)
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """The model saved at ``path``; nothing from the folder is executed.
+
+        Raises:
+            ModelFileError: no model, a damaged one, another task's, or a newer format.
+        """
+        folder = read_model(Path(path))
+        if folder.task != cls.name:
+            raise damaged(Path(path), f"it is a {folder.task!r} model, not a {cls.name!r} model")
+        weights = {
+            k.removeprefix("network."): v
+            for k, v in folder.tensors.items()
+            if k.startswith("network.")
+        }
+        try:
+            model = cls(**folder.settings)
+            others = {k: v for k, v in folder.tensors.items() if not k.startswith("network.")}
+            model._from_parts(folder.network, folder.preprocessing, others)
+            model.network_.load_state_dict(weights)
+            training = dict(folder.metrics.pop("training", {}))
+            training.pop("steps_per_second", None)
+            model.training_ = TrainResult(**training)
+        except (ConfigError, KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
+            first = (
+                str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            )
+            raise damaged(Path(path), f"its parts do not fit together ({first[:200]})") from None
+        model.network_.eval()
+        model.metrics_ = folder.metrics
+        return model
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """All settings, as scikit-learn's ``clone`` and grid search want them."""
+        return {name: getattr(self.config, name) for name in type(self).Config.model_fields} | dict(
+            self._settings
+        )
+
+    def set_params(self, **settings: Any) -> Self:
+        """Change settings in place; what was fitted stays until the next ``fit``."""
+        merged = {**self._settings, **settings}
+        self.config = cast("Settings", validate(type(self), merged))
+        self._settings = merged
+        return self
+
+    @property
+    def parameters(self) -> int:
+        """Number of trained weights."""
+        self._check_fitted("parameters")
+        return sum(p.numel() for p in self.network_.parameters())
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{k}={v!r}" for k, v in self._settings.items())
+        return f"{type(self).__name__}({given})"
+
+    def _train_config(self, prepared: Prepared) -> TrainConfig:
+        """The loop's settings; a task may fill in what depends on the size of the data."""
+        return self.config
+
+    def _fingerprint(self, prepared: Prepared) -> str:
+        """Text that changes with data and settings; how long to train is free to change."""
+        free = {"max_epochs", "patience"}
+        settings = self.config.model_dump_json(exclude=free)
+        return sha256((settings + self._data_fingerprint(prepared)).encode()).hexdigest()
+
+    def _data_fingerprint(self, prepared: Prepared) -> str:
+        """Text that changes with the prepared data."""
+        return ""
+
+    def _check_fitted(self, verb: str) -> None:
+        if not hasattr(self, "network_"):
+            raise NotFittedError(
+                f"{type(self).__name__}.{verb}: this model is not fitted yet. Call fit(...) first, or "
+                f"{type(self).__name__}.load(folder)."
+            )
+
+
+def validate(task: type[Task[Any, Any]], settings: dict[str, Any]) -> TrainConfig:
+    """The task's config, or one ConfigError that names the setting, the value and what is allowed."""
+    unknown = [name for name in settings if name not in task.Config.model_fields]
+    if unknown:
+        raise ConfigError(
+            f"{task.__name__}: there is no setting {unknown[0]!r}. "
+            + nearest(unknown[0], task.Config.model_fields)
+        )
+    try:
+        return task.Config(**settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "settings"
+        message = first["msg"].removeprefix("Value error, ")
+        given = (
+            "" if first["type"] == "missing" or not first["loc"] else f"; got {first['input']!r}"
+        )
+        raise ConfigError(f"{task.__name__}: {where}: {message}{given}.") from None
+
+
+def spec_to_json(spec: Any) -> dict[str, Any]:
+    """A dataclass of sizes as plain JSON values."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(spec).items()}

@@ -1,0 +1,647 @@
+"""Forecasting: from a table of measurements to quantiles of what comes next.
+
+A fit in five calls: ``_prepare`` reads the table, cuts it in time order and fits the encoder on the
+training part; ``_build`` makes the :class:`~gatework.nn.horizon.HorizonNetwork`; the loop trains it on
+windows; ``_calibrate`` widens or narrows the quantiles on the validation part; ``_judge`` backtests the
+test part beside the naive forecasts.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import torch
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+
+from gatework.data.encoding import TableEncoder, constant_in_training
+from gatework.data.future import extend
+from gatework.data.schema import check_columns, resolve_schema
+from gatework.data.series import SeriesTable, arrange
+from gatework.data.split import Split, split_by_time
+from gatework.data.table import Table, read_table
+from gatework.data.windows import Windows, window_starts, with_any_observed
+from gatework.errors import ConfigError, DataError
+from gatework.nn.horizon import HorizonNetwork, HorizonSpec
+from gatework.nn.quantiles import check_levels
+from gatework.tasks.backtest import Backtest, Evaluation, Judge
+from gatework.tasks.base import Task, spec_to_json
+from gatework.tasks.forecast_stream import ForecastStream
+from gatework.train.baselines import find_season
+from gatework.train.config import TrainConfig
+from gatework.train.conformal import apply_offsets, quantile_offsets
+from gatework.train.loop import Objective
+from gatework.train.losses import absolute, pinball, squared
+from gatework.train.progress import Progress
+
+Array = npt.NDArray[np.float64]
+# Windows judged after every pass and used for calibration; more would cost time and tell little.
+MAX_VALIDATION_WINDOWS = 4096
+# Fewer validation windows cannot place a 5 % quantile.
+MIN_CALIBRATION_WINDOWS = 100
+EVALUATION_BATCH = 512
+# Forecasts drawn in the report.
+MAX_EXAMPLES, MAX_EXAMPLE_TARGETS = 6, 4
+
+
+class ForecastConfig(TrainConfig):
+    """Settings of a forecaster; the defaults work, and what is ``None`` is found from the data."""
+
+    horizon: int = Field(24, ge=1, le=100_000, description="Steps to forecast.")
+    context: int | None = Field(
+        None, ge=1, le=1_000_000, description="Steps looked back; found from season and horizon."
+    )
+    cell: Literal["lstm", "gru", "rnn"] = Field("lstm", description="Recurrent cell.")
+    hidden_size: int = Field(128, ge=2, le=8192, description="Units of a recurrent layer.")
+    num_layers: int = Field(1, ge=1, le=16, description="Recurrent layers on top of each other.")
+    segment: int | None = Field(
+        None, ge=1, description="Steps read at once; 1 reads step by step. Found from the season."
+    )
+    dropout: float = Field(0.1, ge=0, lt=1, description="Dropout before the output layer.")
+    normalize: Literal["last", "standard", "none"] = Field(
+        "last",
+        description="What each window is rid of: its last value, its mean and deviation, or nothing.",
+    )
+    levels: tuple[float, ...] = Field(
+        (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95), description="Quantiles to forecast, with 0.5."
+    )
+    loss: Literal["absolute", "squared"] = Field(
+        "absolute",
+        description="Loss of the point forecast `mean`, beside the quantiles' pinball loss.",
+    )
+    calendar: bool | None = Field(
+        None, description="Hour, weekday and so on as inputs; found from the length of the data."
+    )
+    calibrate: bool | None = Field(
+        None,
+        description="Conformal calibration on the validation part; on where it has enough windows.",
+    )
+    batch_size: int | None = Field(  # type: ignore[assignment]
+        None, ge=1, description="Windows in a batch; found from their number."
+    )
+
+    @field_validator("levels")
+    @classmethod
+    def _levels(cls, levels: tuple[float, ...]) -> tuple[float, ...]:
+        return check_levels(levels)
+
+
+@dataclass
+class ForecastData:
+    """A prepared table: encoded, cut, with the windows of its parts."""
+
+    table: SeriesTable
+    encoder: TableEncoder
+    split: Split
+    train: Windows
+    validation: Windows
+    test: Windows
+    context: int
+    season: int
+    naive_error: Array  # (S, K) seasonal naive MAE inside the training part
+
+
+class ForecastObjective:
+    """Pinball loss of the quantiles plus the loss of the point forecast; validated by both."""
+
+    def __init__(self, network: nn.Module, data: ForecastData, config: ForecastConfig) -> None:
+        self.network, self._data = network, data
+        self._levels = torch.tensor(config.levels)
+        self._point = absolute if config.loss == "absolute" else squared
+        self._batch_size = batch_size(config, len(data.train))
+        self._validation = data.validation.every(MAX_VALIDATION_WINDOWS)
+
+    def steps_per_epoch(self) -> int:
+        """Number of batches of one pass."""
+        return -(-len(self._data.train) // self._batch_size)
+
+    def batches(self, generator: torch.Generator) -> Any:
+        """Training windows, shuffled."""
+        return self._data.train.batches(self._batch_size, generator)
+
+    def loss(self, batch: Any) -> Tensor:
+        """``point + 2 × pinball``: twice, so that at the median both weigh the same."""
+        forecast = self.network(batch)
+        point = self._point(forecast.mean, batch.future)
+        return point + 2 * pinball(forecast.quantiles, batch.future, self._levels)
+
+    def validate(self) -> float:
+        """The loss over the validation windows, weighted by their number."""
+        total, count = 0.0, 0
+        for batch in self._validation.batches(EVALUATION_BATCH):
+            total += float(self.loss(batch)) * len(batch)
+            count += len(batch)
+        return total / count
+
+
+class Forecaster(Task[ForecastConfig, ForecastData]):
+    """Forecasts of one or many columns of one or many series, with quantiles.
+
+    >>> import numpy as np
+    >>> t = np.arange(400)
+    >>> y = np.sin(2 * np.pi * t / 12) + 0.1 * np.random.default_rng(0).normal(size=400)
+    >>> model = Forecaster(horizon=12, context=24, max_epochs=5, hidden_size=16).fit(y)
+    >>> forecast = model.predict(y)
+    >>> forecast.columns[:3], forecast.height
+    (['timestamp', 'target', 'mean'], 12)
+    """
+
+    name = "forecast"
+    Config = ForecastConfig
+
+    network_: HorizonNetwork
+    encoder_: TableEncoder
+    offsets_: Tensor | None  # (h, K, Q) calibration, in standardised units
+    judge_: Judge
+
+    # ---- fitting ------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        data: Any,
+        *,
+        target: str | list[str] | None = None,
+        time: str | None = None,
+        series: str | None = None,
+        past: str | list[str] = (),  # type: ignore[assignment]
+        known: str | list[str] = (),  # type: ignore[assignment]
+        static: str | list[str] = (),  # type: ignore[assignment]
+        categorical: str | list[str] = (),  # type: ignore[assignment]
+        time_format: str | None = None,
+        split: tuple[float, float, float] | None = None,
+        resample: str | None = None,
+        mend: bool = False,
+        checkpoint: str | Path | None = None,
+        resume: bool = False,
+        progress: Progress | None = None,
+    ) -> Forecaster:
+        """Train on a table and judge on its last part.
+
+        Args:
+            data: path (.csv, .parquet, .json, .jsonl), polars, pandas or Arrow frame, NumPy array.
+            target: column or columns to forecast, or ``"all"``; found when there is one numeric column.
+            time, series: columns; found when unambiguous.
+            past: covariates known up to now; known: covariates known over the horizon too.
+            static: columns that are constant in a series.
+            categorical: covariates to be read as categories though they are numbers.
+            time_format: of timestamps whose order of day and month is ambiguous.
+            split: training, validation and test as shares or row counts; (0.7, 0.1, 0.2).
+            resample: put the rows on this grid first, for instance ``"1h"``.
+            mend: sort unsorted rows and merge duplicates instead of refusing them.
+            checkpoint, resume, progress: see :meth:`Task.fit`.
+
+        Raises:
+            DataError, ConfigError: what is wrong, where, and what to do.
+        """
+        roles = {
+            "target": target,
+            "time": time,
+            "series": series,
+            "past": past,
+            "known": known,
+            "static": static,
+            "categorical": categorical,
+            "time_format": time_format,
+            "split": split,
+            "resample": resample,
+            "mend": mend,
+        }
+        super().fit(data, checkpoint=checkpoint, resume=resume, progress=progress, **roles)
+        return self
+
+    def _prepare(self, data: Any, progress: Progress, **roles: Any) -> ForecastData:
+        split_at, resample, mend = roles.pop("split"), roles.pop("resample"), roles.pop("mend")
+        raw = read_table(data)
+        schema, notes = resolve_schema(raw, **roles)
+        table = arrange(raw, schema, resample=resample, mend=mend)
+        for note in [*notes, *table.notes]:
+            progress.stage(note)
+        horizon = self.config.horizon
+        context = self.config.context or default_context(table, horizon)
+        split = split_by_time(
+            table.offsets,
+            table.positions,
+            split_at,
+            context=context,
+            horizon=horizon,
+            common_clock=schema.time is not None and schema.time_kind != "integer",
+            source=table.source,
+        )
+        constant_in_training(table, split.train_end)
+        season = find_season(table.targets, table.offsets, split.train_end, table.frequency.seasons)
+        # A calendar needs to have come round a few times before it says something.
+        calendar = self.config.calendar
+        if calendar is None:
+            calendar = False
+        encoder = TableEncoder.fit(table, split.train_end, context=context, use_calendar=calendar)
+        sequences = encoder.encode(table)
+
+        def windows(part: str) -> Windows:
+            first, end = split.part(part)
+            starts = window_starts(
+                first,
+                end,
+                split.start,
+                context=context,
+                horizon=horizon,
+                reach_back=part != "train",
+            )
+            return Windows(
+                sequences, context, horizon, with_any_observed(sequences, starts, context, horizon)
+            )
+
+        parts = {name: windows(name) for name in ("train", "validation", "test")}
+        for name in ("train", "validation"):
+            if not len(parts[name]):
+                raise DataError(
+                    f"{table.source}: the {name} part holds no window of context={context} + horizon="
+                    f"{horizon} steps with measured values. Give more rows, a shorter context or horizon, "
+                    "or another split."
+                )
+        self._notes = [*notes, *table.notes]
+        progress.stage(
+            f"season: {season if season > 1 else 'none found'}; context {context}, horizon {horizon}; windows: "
+            + ", ".join(f"{name} {len(w):,}" for name, w in parts.items())
+        )
+        return ForecastData(
+            table=table,
+            encoder=encoder,
+            split=split,
+            context=context,
+            season=season,
+            naive_error=seasonal_error(table, split, season),
+            **parts,
+        )
+
+    def _build(self, prepared: ForecastData) -> HorizonNetwork:
+        encoder, config, schema = prepared.encoder, self.config, prepared.table.schema
+        self.encoder_, self.offsets_ = encoder, None
+        static = [c for c in schema.static if c not in schema.categorical]
+        return HorizonNetwork(
+            HorizonSpec(
+                context=prepared.context,
+                horizon=config.horizon,
+                targets=len(schema.targets),
+                levels=config.levels,
+                cell=config.cell,
+                hidden_size=config.hidden_size,
+                num_layers=config.num_layers,
+                segment=config.segment or default_segment(prepared.context, prepared.season),
+                dropout=config.dropout,
+                normalize=config.normalize,
+                past=prepared.table.past.shape[1],
+                known=prepared.table.known.shape[1] + encoder.calendar_size,
+                past_categories=tuple(encoder.cardinalities(schema.past)),
+                known_categories=tuple(encoder.cardinalities(schema.known)),
+                static=len(static),
+                static_categories=tuple(encoder.cardinalities(schema.static)),
+                mask_y=encoder.missing["y"],
+                mask_past=encoder.missing["past"],
+                mask_known=encoder.missing["known"],
+            )
+        )
+
+    def _objective(self, prepared: ForecastData) -> Objective:
+        return ForecastObjective(self.network_, prepared, self.config)
+
+    def _data_fingerprint(self, prepared: ForecastData) -> str:
+        hashed = sha256(prepared.train.sequences.y.numpy().tobytes())
+        hashed.update(prepared.train.starts.numpy().tobytes())
+        hashed.update(repr(prepared.encoder.to_json()).encode())
+        return hashed.hexdigest()
+
+    def _calibrate(self, prepared: ForecastData, progress: Progress) -> None:
+        windows = prepared.validation.every(MAX_VALIDATION_WINDOWS)
+        enough = len(windows) >= MIN_CALIBRATION_WINDOWS
+        if self.config.calibrate or (self.config.calibrate is None and enough):
+            _, quantiles = self._raw_forecasts(windows)
+            truth = np.concatenate(
+                [b.future.numpy() for b in windows.batches(EVALUATION_BATCH)]  # type: ignore[union-attr]
+            )
+            self.offsets_ = torch.from_numpy(
+                quantile_offsets(quantiles, truth, self.config.levels).astype(np.float32)
+            )
+        elif self.config.calibrate is None:
+            progress.stage(
+                f"calibration: off, {len(windows)} validation windows are fewer than "
+                f"{MIN_CALIBRATION_WINDOWS}"
+            )
+        self.judge_ = Judge.fit(
+            prepared.table,
+            windows,
+            levels=self.config.levels,
+            season=prepared.season,
+            naive_error=prepared.naive_error,
+            series=prepared.encoder.series,
+            targets=prepared.table.schema.targets,
+        )
+
+    def _judge(self, prepared: ForecastData, progress: Progress) -> dict[str, Any]:
+        progress.stage(
+            "judging on the test part" if len(prepared.test) else "no test part to judge on"
+        )
+        started = time.perf_counter()
+        evaluation = self._evaluate(prepared.table, prepared.test)
+        seconds = time.perf_counter() - started
+        return {
+            "evaluation": evaluation.to_json(),
+            "profile": prepared.table.profile,
+            "notes": self._notes,
+            "split": _split_facts(prepared),
+            "season": prepared.season,
+            "targets": list(prepared.table.schema.targets),
+            "examples": self._examples(prepared),
+            "cost": {
+                "fit_seconds": self.training_.seconds,
+                "judge_seconds": seconds,
+                "steps_per_second": self.training_.steps_per_second,
+                "windows_per_second": self.training_.steps_per_second
+                * batch_size(self.config, len(prepared.train)),
+                "parameters": self.parameters,
+                "predict_ms": self._predict_latency_ms(prepared),
+                "threads": torch.get_num_threads(),
+            },
+        }
+
+    # ---- using --------------------------------------------------------------------------------------
+
+    def predict(self, data: Any, *, extra: str = "error", mend: bool = False) -> pl.DataFrame:
+        """Forecast of the ``horizon`` steps after the end of each series in ``data``.
+
+        Args:
+            data: a table with the columns of ``fit``; only its last ``context`` rows matter.  Known-future
+                covariates must be given for the horizon: rows after the last measured target, with the
+                targets empty.
+            extra: ``"ignore"`` to pass over columns that ``fit`` did not see.
+            mend: as in ``fit``.
+
+        Returns:
+            A row per series, step and target: ``series`` (where there are several), ``timestamp``,
+            ``target``, ``mean`` and a column ``q0.05`` … for each level.
+
+        Raises:
+            NotFittedError: before ``fit``.
+            DataError: missing or extra columns, another frequency, too few rows.
+        """
+        self._check_fitted("predict")
+        table = self._read(data, need_targets=True, extra=extra, mend=mend)
+        table, origins, left_out = self._future(table)
+        windows = self._windows(table, origins - self.network_.spec.context, with_future=False)
+        mean, quantiles = self._forecasts(windows)
+        return self._frame(table, origins, mean, quantiles)
+
+    def evaluate(
+        self, data: Any, *, stride: int = 1, extra: str = "error", mend: bool = False
+    ) -> Evaluation:
+        """Scores of a rolling-origin backtest over ``data``, beside the naive forecasts.
+
+        Every window of ``context + horizon`` rows of each series is forecast, its origin moving on by
+        ``stride`` rows.
+
+        Raises:
+            DataError: fewer rows than ``context + horizon``, or columns that do not fit.
+        """
+        self._check_fitted("evaluate")
+        table = self._read(data, need_targets=True, extra=extra, mend=mend)
+        return self._evaluate(table, self._backtest_windows(table, stride))
+
+    def backtest(self, data: Any, *, stride: int = 1, mend: bool = False) -> Backtest:
+        """The forecasts that ``evaluate`` scores, as arrays in the targets' units."""
+        self._check_fitted("backtest")
+        table = self._read(data, need_targets=True, extra="error", mend=mend)
+        windows = self._backtest_windows(table, stride)
+        mean, quantiles = self._forecasts(windows)
+        origins = windows.starts.numpy() + windows.context
+        rows = origins[:, None] + np.arange(windows.horizon)
+        return Backtest(mean, quantiles, table.targets[rows], table.times(origins), origins)
+
+    def stream(self) -> ForecastStream:
+        """An empty stream: push observations one by one, get a forecast after each."""
+        self._check_fitted("stream")
+        return ForecastStream(self.network_, self.encoder_, self.offsets_)
+
+    # ---- inside -------------------------------------------------------------------------------------
+
+    def _read(self, data: Any, *, need_targets: bool, extra: str, mend: bool) -> SeriesTable:
+        raw: Table = read_table(data)
+        schema = self.encoder_.schema
+        check_columns(raw, schema, need_targets=need_targets, extra=cast("Any", extra))
+        return arrange(raw, schema, frequency=self.encoder_.frequency, mend=mend)
+
+    def _backtest_windows(self, table: SeriesTable, stride: int) -> Windows:
+        if stride < 1:
+            raise ConfigError(f"stride must be at least 1; got {stride}.")
+        spec = self.network_.spec
+        starts = window_starts(
+            table.offsets[:-1],
+            table.offsets[1:],
+            table.offsets[:-1],
+            context=spec.context,
+            horizon=spec.horizon,
+            stride=stride,
+        )
+        if not len(starts):
+            raise DataError(
+                f"{table.source}: {int(np.diff(table.offsets).max())} rows are fewer than context + horizon "
+                f"= {spec.context} + {spec.horizon} = {spec.context + spec.horizon}, which a backtest needs. "
+                "Give earlier rows too."
+            )
+        windows = self._windows(table, starts, with_future=True)
+        kept = with_any_observed(windows.sequences, starts, spec.context, spec.horizon)
+        return Windows(windows.sequences, spec.context, spec.horizon, kept)
+
+    def _windows(
+        self, table: SeriesTable, starts: npt.NDArray[np.int64], *, with_future: bool
+    ) -> Windows:
+        spec = self.network_.spec
+        return Windows(
+            self.encoder_.encode(table), spec.context, spec.horizon, starts, with_future=with_future
+        )
+
+    def _raw_forecasts(self, windows: Windows) -> tuple[Array, Array]:
+        """Mean ``(W, h, K)`` and quantiles ``(W, h, K, Q)``, standardised and not calibrated."""
+        self.network_.eval()
+        means, quantiles = [], []
+        with torch.inference_mode():
+            for batch in windows.batches(EVALUATION_BATCH):
+                forecast = self.network_(batch)
+                means.append(forecast.mean.numpy())
+                quantiles.append(forecast.quantiles.numpy())
+        spec = self.network_.spec
+        shape = (0, spec.horizon, spec.targets)
+        return (
+            np.concatenate([np.empty(shape, np.float32), *means]),
+            np.concatenate([np.empty((*shape, len(spec.levels)), np.float32), *quantiles]),
+        )
+
+    def _forecasts(self, windows: Windows) -> tuple[Array, Array]:
+        """Mean and calibrated quantiles in the targets' units."""
+        mean, quantiles = self._raw_forecasts(windows)
+        if self.offsets_ is not None:
+            median = self.config.levels.index(0.5)
+            quantiles = apply_offsets(quantiles, self.offsets_.numpy(), median)
+        scale = windows.sequences.scale.numpy()[windows.series.numpy()][:, None]
+        location = windows.sequences.location.numpy()[windows.series.numpy()][:, None]
+        return mean * scale + location, quantiles * scale[..., None] + location[..., None]
+
+    def _evaluate(self, table: SeriesTable, windows: Windows) -> Evaluation:
+        return self.judge_.evaluate(table, windows, self._forecasts)
+
+    def _future(self, table: SeriesTable) -> tuple[SeriesTable, npt.NDArray[np.int64], list[str]]:
+        """The table with ``horizon`` rows after each series' last observation, and their first rows."""
+        spec = self.network_.spec
+        return extend(table, context=spec.context, horizon=spec.horizon)
+
+    def _frame(
+        self, table: SeriesTable, origins: npt.NDArray[np.int64], mean: Array, quantiles: Array
+    ) -> pl.DataFrame:
+        W, h, K = mean.shape
+        rows = (origins[:, None] + np.arange(h)).ravel()
+        columns: dict[str, Any] = {}
+        if table.schema.series is not None:
+            index = np.searchsorted(table.offsets, origins, side="right") - 1
+            columns["series"] = [table.names[i] for i in index for _ in range(h * K)]
+        columns["timestamp"] = table.times(np.repeat(rows, K))
+        columns["target"] = list(table.schema.targets) * (W * h)
+        columns["mean"] = mean.ravel()
+        for q, level in enumerate(self.config.levels):
+            columns[f"q{level:g}"] = quantiles[..., q].ravel()
+        return pl.DataFrame(columns)
+
+    def _examples(self, prepared: ForecastData) -> list[dict[str, Any]]:
+        """A few test (else validation) forecasts over the truth, as plain values, for the report."""
+        windows = prepared.test if len(prepared.test) else prepared.validation
+        # Non-overlapping where there are enough, from the first to the last.
+        windows = windows.every(MAX_EXAMPLES)
+        mean, quantiles = self._forecasts(windows)
+        table, origins = prepared.table, windows.starts.numpy() + windows.context
+        shown = min(windows.context, 3 * windows.horizon)
+        examples = []
+        for w, origin in enumerate(origins):
+            before = np.arange(origin - shown, origin)
+            after = np.arange(origin, origin + windows.horizon)
+            for k, target in enumerate(table.schema.targets[:MAX_EXAMPLE_TARGETS]):
+                examples.append(
+                    {
+                        "series": str(table.names[int(windows.series[w])])
+                        if table.schema.series is not None
+                        else None,
+                        "target": target,
+                        "context_times": [str(t) for t in table.times(before)],
+                        "context": _plain(table.targets[before, k]),
+                        "times": [str(t) for t in table.times(after)],
+                        "truth": _plain(table.targets[after, k]),
+                        "mean": _plain(mean[w, :, k]),
+                        "quantiles": {
+                            f"{level:g}": _plain(quantiles[w, :, k, q])
+                            for q, level in enumerate(self.config.levels)
+                        },
+                    }
+                )
+        return examples
+
+    def _predict_latency_ms(self, prepared: ForecastData) -> float:
+        """Median time of one forecast of the network, window in, quantiles out."""
+        windows = Windows(
+            prepared.train.sequences,
+            prepared.context,
+            self.config.horizon,
+            prepared.train.starts.numpy()[:1],
+        )
+        seconds = []
+        for _ in range(20):
+            started = time.perf_counter()
+            self._forecasts(windows)
+            seconds.append(time.perf_counter() - started)
+        return 1e3 * float(np.median(seconds))
+
+    # ---- saving -------------------------------------------------------------------------------------
+
+    def _parts(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]:
+        preprocessing = {"encoder": self.encoder_.to_json(), "judge": self.judge_.to_json()}
+        tensors = dict(self.judge_.tensors())
+        if self.offsets_ is not None:
+            tensors["calibration.offsets"] = self.offsets_
+        return spec_to_json(self.network_.spec), preprocessing, tensors
+
+    def _from_parts(
+        self, network: dict[str, Any], preprocessing: dict[str, Any], tensors: dict[str, Tensor]
+    ) -> None:
+        spec = HorizonSpec(
+            **{k: tuple(v) if isinstance(v, list) else v for k, v in network.items()}
+        )
+        self.encoder_ = TableEncoder.from_json(preprocessing["encoder"])
+        self.network_ = HorizonNetwork(spec)
+        shape = (spec.horizon, spec.targets, len(spec.levels))
+        self.offsets_ = tensors.pop("calibration.offsets", None)
+        if self.offsets_ is not None and self.offsets_.shape != shape:
+            raise ValueError(
+                f"calibration.offsets has shape {tuple(self.offsets_.shape)}, not {shape}"
+            )
+        self.judge_ = Judge.from_parts(preprocessing["judge"], tensors, shape)
+
+
+def default_context(table: SeriesTable, horizon: int) -> int:
+    """Two of the longest season that a calendar suggests and the data can hold, or four horizons."""
+    longest = int(np.diff(table.offsets).max())
+    seasons = [s for s in table.frequency.seasons if 2 * s <= longest // 6]
+    wished = max(2 * max(seasons, default=0), 4 * horizon)
+    # Training must keep windows enough to learn from: a context takes at most a third of its rows.
+    limit = max((longest - 3 * horizon) // 4, min(2, longest - 3 * horizon), 1)
+    return min(wished, limit)
+
+
+def default_segment(context: int, season: int) -> int:
+    """Steps read at once: a season where four fit into the context, else a sixth of it at most 24."""
+    if context < 24:
+        return 1
+    if 4 <= season <= 48 and context >= 2 * season:
+        return season
+    return min(24, max(2, context // 6))
+
+
+def batch_size(config: ForecastConfig, windows: int) -> int:
+    """Windows in a batch: about sixty steps a pass or more, between 16 and 256."""
+    if config.batch_size is not None:
+        return config.batch_size
+    return int(np.clip(2 ** int(np.log2(max(windows / 30, 1))), 16, 256))
+
+
+def seasonal_error(table: SeriesTable, split: Split, season: int) -> Array:
+    """``(S, K)``: mean of |y(t) - y(t - season)| in each series' training part; NaN when unknown."""
+    out = np.full((len(table.names), table.targets.shape[1]), np.nan)
+    for s, (first, end) in enumerate(zip(split.start, split.train_end, strict=True)):
+        y = table.targets[first:end]
+        error = np.abs(y[season:] - y[:-season])
+        counted = (~np.isnan(error)).sum(axis=0)
+        total = np.nansum(error, axis=0)
+        out[s] = np.divide(total, counted, out=np.full(len(total), np.nan), where=counted > 0)
+    return out
+
+
+def _plain(values: Array) -> list[float | None]:
+    """Numbers as JSON has them: missing is null, six digits are enough to draw."""
+    return [None if np.isnan(v) else float(f"{v:.6g}") for v in values]
+
+
+def _split_facts(prepared: ForecastData) -> dict[str, Any]:
+    """When each part begins and ends, its rows and windows."""
+    facts = {}
+    for name in ("train", "validation", "test"):
+        first, end = prepared.split.part(name)
+        rows = np.concatenate([np.arange(a, b) for a, b in zip(first, end, strict=True)])
+        times = prepared.table.times(rows) if len(rows) else None
+        facts[name] = {
+            "rows": len(rows),
+            "windows": len(getattr(prepared, name)),
+            "from": str(times.min()) if times is not None else None,
+            "to": str(times.max()) if times is not None else None,
+        }
+    return facts
