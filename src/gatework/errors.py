@@ -5,8 +5,8 @@
     │   ├── DataError             a table, a column, a row, a value
     │   ├── ConfigError           a setting or an option
     │   └── ModelFileError        a saved model that cannot be read
+    ├── OutputError               a result that cannot be written where it was asked for; exit code 2
     ├── NotFittedError            predict, evaluate, save or stream before fit
-    ├── OutputError               a result that cannot be written; exit code 1
     ├── DivergenceError           training that no lower learning rate could save
     └── MissingDependencyError    an optional package that is not installed
 
@@ -51,6 +51,8 @@ class NotFittedError(GateworkError):
 class OutputError(GateworkError):
     """A result could not be written; what was there before is unchanged."""
 
+    exit_code = 2
+
 
 class DivergenceError(GateworkError):
     """Training diverged and lowering the learning rate did not help."""
@@ -58,6 +60,10 @@ class DivergenceError(GateworkError):
 
 class MissingDependencyError(GateworkError):
     """An optional package is needed for what was asked."""
+
+
+class GateworkWarning(UserWarning):
+    """Something the user should know that does not stop the work."""
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:

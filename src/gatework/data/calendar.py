@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from gatework.data.frequency import DAY, HOUR, MINUTE, WEEK, Frequency
+from gatework.data.durations import DAY, HOUR, MINUTE, WEEK
+from gatework.data.frequency import Frequency
 
 
 def calendar_features(

@@ -14,27 +14,20 @@ from typing import Any, Literal, get_args
 import numpy as np
 import polars as pl
 
+from gatework.data.durations import DAY, HOUR, MINUTE, MONDAY, SECOND, UNITS, WEEK, nice_duration
+from gatework.data.inference import (
+    ON_GRID,
+    infer_business_days,
+    infer_fixed,
+    infer_months,
+    months_of,
+    most_common,
+)
 from gatework.errors import ConfigError, DataError
 
 Kind = Literal["fixed", "month", "business_day", "step"]
 TimeType = Literal["datetime", "date", "integer"]
 
-SECOND = 1_000_000  # the unit is the microsecond
-MINUTE, HOUR, DAY, WEEK = 60 * SECOND, 3600 * SECOND, 86_400 * SECOND, 604_800 * SECOND
-MONDAY = 4 * DAY  # 1970-01-01 was a Thursday
-
-IRREGULAR_SHARE = 0.02  # more steps than this off the grid: the times are irregular
-ON_GRID = 0.01  # of a step: how far from the grid still counts as on it
-
-_UNITS = (
-    (WEEK, "w", "week", "weekly"),
-    (DAY, "d", "day", "daily"),
-    (HOUR, "h", "hour", "hourly"),
-    (MINUTE, "m", "minute", "every minute"),
-    (SECOND, "s", "second", "every second"),
-    (1000, "ms", "millisecond", "every millisecond"),
-    (1, "us", "microsecond", "every microsecond"),
-)
 _SPELLINGS: dict[str, tuple[Kind, int]] = {}
 for _names, _kind, _step in (
     ("us µs μs U microsecond microseconds", "fixed", 1),
@@ -53,12 +46,6 @@ for _names, _kind, _step in (
     _SPELLINGS |= dict.fromkeys(_names.split(), (_kind, _step))  # type: ignore[arg-type]
 
 _WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
-_NICE = sorted(
-    [n * u for u in (1, 1000) for n in (1, 2, 5, 10, 20, 50, 100, 200, 250, 500)]
-    + [n * u for u in (SECOND, MINUTE) for n in (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30)]
-    + [n * HOUR for n in (1, 2, 3, 4, 6, 8, 12)]
-    + [n * DAY for n in (1, 2, 3, 4, 5, 7, 14, 28, 30, 91, 365)]
-)
 
 
 @dataclass(frozen=True)
@@ -137,7 +124,8 @@ class Frequency:
         Holes in the grid are no irregularity.  Raises DataError for fewer than two times.
 
         >>> from datetime import date
-        >>> Frequency.infer(pl.Series([date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)])).text
+        >>> ends = [date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)]
+        >>> Frequency.infer(pl.Series(ends)).text
         '1 month'
         """
         if len(time) < 2:
@@ -147,16 +135,16 @@ class Frequency:
             )
         base = cls("fixed", 1).typed_like(time)
         if base.time_type == "integer":
-            return _infer_fixed(replace(base, kind="step"), time.to_numpy().astype(np.int64))
+            return infer_fixed(replace(base, kind="step"), time.to_numpy().astype(np.int64))
         local = base.wall_us(time)
-        found = _infer_months(base, local) or _infer_business_days(base, local)
-        if found:
-            return found
-        instant = _infer_fixed(base, base.instant_us(time))
+        for infer in (infer_months, infer_business_days):
+            if found := infer(base, local):
+                return found
+        instant = infer_fixed(base, base.instant_us(time))
         if base.time_zone is None:
             return replace(instant, wall=instant.step % DAY == 0)
         # Local midnights are 23 to 25 hours apart where clocks change: try the clock's own time.
-        clock = _infer_fixed(replace(base, wall=True), local)
+        clock = infer_fixed(replace(base, wall=True), local)
         if clock.regular and (not instant.regular or clock.step % DAY == 0):
             return clock
         return instant
@@ -165,8 +153,8 @@ class Frequency:
         """The same grid, giving times of the type of ``time``."""
         dtype = time.dtype
         if isinstance(dtype, pl.Datetime):
-            unit, zone = dtype.time_unit or "us", dtype.time_zone
-            return replace(self, time_type="datetime", time_zone=zone, time_unit=unit)
+            zone = dtype.time_zone
+            return replace(self, time_type="datetime", time_zone=zone, time_unit=dtype.time_unit)
         if dtype == pl.Date:
             return replace(self, time_type="date", time_zone=None, time_unit="us")
         if dtype.is_integer():
@@ -178,19 +166,19 @@ class Frequency:
         typed = self.typed_like(time)
         if typed.kind in ("fixed", "step") and len(time):
             values = typed._values(time)
-            return replace(typed, anchor=_common(values % typed.step))
+            return replace(typed, anchor=most_common(values % typed.step))
         if len(time) > 1:
             found = Frequency.infer(time)
             if found == self:
                 return found
         if typed.kind in ("month", "business_day") and len(time):
             local = typed.wall_us(time)
-            tod = _common(local % DAY)
+            tod = most_common(local % DAY)
             if typed.kind == "business_day":
                 return replace(typed, time_of_day=tod)
-            months, days, lengths = _months(local)
+            months, days, lengths = months_of(local)
             ends = bool((days == lengths).all()) and len(set(days.tolist())) > 1
-            anchor = _common(months % typed.step)
+            anchor = most_common(months % typed.step)
             return replace(
                 typed, time_of_day=tod, day=0 if ends else int(days.max()), anchor=anchor
             )
@@ -222,7 +210,7 @@ class Frequency:
             count += shifted % DAY / DAY * np.where(weekday >= 4, 1 / 3, 1.0)
             position: np.ndarray = count / self.step
             return position
-        months, _, _ = _months(local)
+        months, _, _ = months_of(local)
         floor = (months - self.anchor) // self.step
         floor -= self._month_us(floor) > local
         start, end = self._month_us(floor), self._month_us(floor + 1)
@@ -305,14 +293,14 @@ class Frequency:
     def adverb(self) -> str:
         """Words for the rhythm: "hourly", "every 15 minutes", "monthly"."""
         known = {"1 month": "monthly", "3 months": "quarterly", "1 year": "yearly"}
-        known |= {f"1 {word}": adverb for _, _, word, adverb in _UNITS}
+        known |= {f"1 {word}": adverb for _, _, word, adverb in UNITS}
         return known.get(self.text, f"every {self.text.removeprefix('1 ')}")
 
     @property
     def code(self) -> str:
         """Shortest spelling that `parse` understands: "1h", "15m", "1mo", "1b"."""
         if self.kind == "fixed":
-            size, short, _, _ = next(u for u in _UNITS if self.step % u[0] == 0)
+            size, short, _, _ = next(u for u in UNITS if self.step % u[0] == 0)
             return f"{self.step // size}{short}"
         return f"{self.step}{ {'month': 'mo', 'business_day': 'b', 'step': 'i'}[self.kind] }"
 
@@ -326,12 +314,12 @@ class Frequency:
     @classmethod
     def nice(cls, microseconds: float) -> Frequency:
         """Fixed frequency of a duration that people use, near the given one."""
-        step = _nice(microseconds)
+        step = nice_duration(microseconds)
         return cls("fixed", step, wall=step % DAY == 0)
 
     def _count_and_unit(self) -> tuple[int, str]:
         if self.kind == "fixed":
-            size, _, word, _ = next(u for u in _UNITS if self.step % u[0] == 0)
+            size, _, word, _ = next(u for u in UNITS if self.step % u[0] == 0)
             return self.step // size, word
         if self.kind == "month" and self.step % 12 == 0:
             return self.step // 12, "year"
@@ -374,119 +362,6 @@ class Frequency:
             return cls(**data)
         except TypeError as error:
             raise ConfigError(f"Frequency: cannot be read from {data!r}: {error}.") from None
-
-
-# ---------------------------------------------------------------------------------- finding
-
-
-def _infer_fixed(base: Frequency, values: np.ndarray) -> Frequency:
-    """Fixed or integer step that most differences are multiples of, else the rounded median."""
-    differences = np.diff(values)
-    sizes, counts = np.unique(differences, return_counts=True)
-    mode = int(sizes[np.argmax(counts)])
-    # With jitter hardly two differences are equal, and the most frequent one is chance.
-    is_frequent = counts.max() >= 0.2 * len(differences)
-    median = float(np.median(differences))
-    candidates = [mode] if is_frequent or base.kind == "step" else []
-    common = int(np.gcd.reduce(sizes))
-    # A grid twice to six times finer explains 2, 3, 4, ... steps; finer ones are chance.
-    if common >= 1 and mode % common == 0 and 1 < mode // common <= 6:
-        candidates.append(common)
-    if base.kind == "fixed":
-        candidates.append(_nice(median))
-    for step in candidates:
-        # Random times are all on a grid of one second: half of the steps must be single or double.
-        dominant = step > 0 and median <= 2.5 * step
-        found = replace(base, step=max(step, 1))
-        if dominant and off_grid_share(differences / step, found.slack) <= IRREGULAR_SHARE:
-            return replace(found, anchor=_common_phase(values, step))
-    step = _nice(median) if base.kind == "fixed" else max(1, round(median))
-    return replace(base, step=step, anchor=_common(values % step), regular=False)
-
-
-def off_grid_share(steps: np.ndarray, slack: float = ON_GRID) -> float:
-    """Share of differences, in steps, that are no whole number of at least one."""
-    whole = np.rint(steps)
-    off = (np.abs(steps - whole) > slack) | (whole < 1)
-    return float(off.mean()) if len(off) else 0.0
-
-
-def _common_phase(values: np.ndarray, step: int) -> int:
-    """Offset of the grid; a few microseconds of jitter must not choose it, zero is preferred."""
-    phase = values % step
-    near_zero = np.minimum(phase, step - phase) <= ON_GRID * step
-    return 0 if near_zero.mean() > 0.5 and (phase != 0).any() else _common(phase)
-
-
-def _common(values: np.ndarray) -> int:
-    found, counts = np.unique(values, return_counts=True)
-    return int(found[np.argmax(counts)])
-
-
-def _nice(step: float) -> int:
-    """A duration that people use, near ``step``; two significant figures when none is near."""
-    best = min(_NICE, key=lambda nice: abs(np.log(nice / max(step, 1))))
-    if abs(np.log(best / max(step, 1))) < 0.2:
-        return best
-    size = next((u[0] for u in _UNITS if step >= u[0]), 1)
-    return max(1, round(step / size)) * size
-
-
-def duration_text(microseconds: int) -> str:
-    """Words for a duration in its largest unit: "1.5 hours", "3 days"."""
-    size, _, word, _ = next((u for u in _UNITS if microseconds >= u[0]), _UNITS[-1])
-    count = f"{microseconds / size:.3g}"
-    return f"{count} {word}" + ("" if count == "1" else "s")
-
-
-def _months(local: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Month since 1970-01, day of the month from 1, and length of the month in days."""
-    days = (local // DAY).astype("datetime64[D]")
-    months = days.astype("datetime64[M]")
-    first = months.astype("datetime64[D]")
-    length = ((months + 1).astype("datetime64[D]") - first).astype(np.int64)
-    return months.astype(np.int64), (days - first).astype(np.int64) + 1, length
-
-
-def _infer_months(base: Frequency, local: np.ndarray) -> Frequency | None:
-    if np.diff(local).min() < 28 * DAY - HOUR:
-        return None
-    tod = local % DAY
-    if (tod != tod[0]).any():
-        return None
-    months, days, lengths = _months(local)
-    day = int(days.max())
-    if (days == lengths).all() and (day == 31 or len(np.unique(days)) > 1):
-        day = 0
-    elif (days != np.minimum(day, lengths)).any():
-        return None
-    differences = np.diff(months)
-    sizes, counts = np.unique(differences, return_counts=True)
-    # Four-weekly stamps can fall on one day of two months; months must differ by whole steps.
-    step = int(sizes[np.argmax(counts)])
-    if off_grid_share(differences / step) > IRREGULAR_SHARE:
-        step = int(np.gcd.reduce(sizes))
-    if step < 1:
-        return None
-    return replace(
-        base, kind="month", step=step, day=day, time_of_day=int(tod[0]), wall=True,
-        anchor=_common(months % step),
-    )  # fmt: skip
-
-
-def _infer_business_days(base: Frequency, local: np.ndarray) -> Frequency | None:
-    tod = local % DAY
-    if len(local) < 5 or (tod != tod[0]).any():
-        return None
-    days = local // DAY
-    if ((days + 3) % 7 >= 5).any() or ((days[1:] - days[:-1]) == 1).mean() < 0.5:
-        return None
-    stamps = days.astype("datetime64[D]")
-    steps = np.busday_count(stamps[:-1], stamps[1:])
-    crossed = (days[1:] + 3) // 7 > (days[:-1] + 3) // 7
-    if not crossed.any() or (steps == 1).mean() < 0.8:
-        return None
-    return replace(base, kind="business_day", step=1, time_of_day=int(tod[0]), wall=True)
 
 
 def _on_local_clock(stamps: pl.Series, zone: str) -> pl.Series:

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from gatework.data.frequency import IRREGULAR_SHARE, Frequency, duration_text, off_grid_share
+from gatework.data.durations import duration_text
+from gatework.data.frequency import Frequency
+from gatework.data.inference import IRREGULAR_SHARE, off_grid_share
 from gatework.data.rows import Rows, row_numbers
 from gatework.data.schema import Schema, time_text
 from gatework.data.table import Table

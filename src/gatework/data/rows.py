@@ -45,10 +45,8 @@ class Rows:
         index = np.arange(count)
         times = read_schema_times(table, schema)
         stamps = times if times is not None else pl.Series(row_numbers(code))
-        if stamps.dtype.is_integer():
-            key = stamps.to_numpy().astype(np.int64)
-        else:
-            key = Frequency.instant_us(stamps)
+        whole = stamps.dtype.is_integer()
+        key = stamps.to_numpy().astype(np.int64) if whole else Frequency.instant_us(stamps)
         empty = np.empty((count, 0))
         return cls(names, code, key, stamps, index, empty, empty.astype(object))
 

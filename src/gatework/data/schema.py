@@ -283,14 +283,17 @@ def _find_time(
 def _find_series(
     table: Table, series: str | None, time: str | None, times: Times | None, taken: set[str]
 ) -> str | None:
-    """The given series column, or the only text column that makes the times unique."""
+    """The given series column, or the only text column in whose series the times ascend."""
     frame = table.frame
     if series is not None:
         _refuse_missing(table, series)
         return series
     if table.is_array and "series" in frame.columns:
         return "series"
-    if times is None or times.values.n_unique() == len(times.values):
+    if times is None:
+        return None
+    distinct = times.values.n_unique() == len(times.values)
+    if distinct and (times.values.is_sorted() or times.values.is_sorted(descending=True)):
         return None
     free = [c for c in frame.columns if c not in taken | {time}]
     stamps = frame.select(times.values.alias("__time"), *free)
@@ -301,6 +304,9 @@ def _find_series(
             return False
         if values.n_unique() > 0.5 * len(values):  # names repeat, measurements hardly do
             return False
+        if distinct:  # series whose times never coincide follow one another, each ascending
+            least = stamps.group_by(column).agg(pl.col("__time").to_physical().diff().min())
+            return values.dtype == pl.String and bool((least["__time"] > 0).fill_null(True).all())
         pairs = stamps.select(pl.struct("__time", column).n_unique()).item()
         # Some repeated rows are a fault to report later, not a reason to miss the column.
         return bool(pairs >= 0.95 * len(stamps) and times.values.n_unique() < 0.9 * pairs)
@@ -334,7 +340,12 @@ def _find_targets(
         return wanted, []
     numeric = [c for c in left if _is_numeric(table, c)]
     if target in ("all", "*") and numeric:
-        return numeric, [f"targets: {', '.join(numeric)}"]
+        vary = [c for c in numeric if to_numbers(table.frame[c]).n_unique() > 1]  # type: ignore[union-attr]
+        constant = [c for c in numeric if c not in vary]
+        notes = [f"targets: {', '.join(vary)}"] if vary else []
+        if constant and vary:
+            notes.append(f"constant, so no targets: {', '.join(constant)}")
+        return vary or numeric, notes
     if len(numeric) == 1:
         return numeric, [f"target column: {numeric[0]}"]
     if numeric:
@@ -343,7 +354,12 @@ def _find_targets(
             f"{table.name}: {len(numeric)} columns could be the target: {shown}. Name it with "
             "target= (--target), several with commas, all with 'all'."
         )
-    raise DataError(f"{table.name}: no numeric column is left to forecast.")
+    texts = [c for c in left if table.frame.schema[c] == pl.String]
+    example = ""
+    for column in texts[:1]:
+        value = table.frame[column].drop_nulls().first()
+        example = f" Column {column!r} holds text such as {value!r}."
+    raise DataError(f"{table.name}: no numeric column is left to forecast.{example}")
 
 
 def _is_numeric(table: Table, column: str) -> bool:

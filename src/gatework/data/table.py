@@ -21,8 +21,9 @@ import numpy as np
 import polars as pl
 
 from gatework.data.text_table import NULL_WORDS, read_text, tidy_columns
-from gatework.data.write import WRITE_ENDINGS, check_writable, write_atomically, write_table
+from gatework.data.write import WRITE_ENDINGS, write_table
 from gatework.errors import ConfigError, DataError, nearest
+from gatework.files import check_writable, write_atomically
 
 TEXT_ENDINGS = (".csv", ".tsv", ".txt")
 READ_ENDINGS = (*TEXT_ENDINGS, ".parquet", ".jsonl", ".ndjson", ".json")
@@ -224,12 +225,16 @@ def _read_parquet(raw: bytes, name: str) -> pl.DataFrame:
 
 
 def _read_json(raw: bytes, name: str) -> pl.DataFrame:
-    """Frame of an array of records or of JSON lines, told apart by the first character."""
+    """Frame of an array of records, of JSON lines, or of one object of columns."""
     raw = raw.removeprefix(b"\xef\xbb\xbf")
     try:
         if raw.lstrip()[:1] == b"[":
             return pl.read_json(raw, infer_schema_length=None)
-        return pl.read_ndjson(raw, infer_schema_length=None)
+        frame = pl.read_ndjson(raw, infer_schema_length=None)
+        if frame.height == 1 and all(dtype == pl.List for dtype in frame.dtypes):
+            # One object of columns, not of a record.
+            return _from_mapping({c.name: c[0] for c in frame}, name)
+        return frame
     except (pl.exceptions.PolarsError, OSError):
         # The standard library is slower, but it also reads NaN and says where an error is.
         return _from_records(_parse_json(raw, name), name)

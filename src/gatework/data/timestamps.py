@@ -280,8 +280,12 @@ def _detect(table: Table, column: str, values: pl.Series) -> tuple[pl.Series, st
             f"{table.where(row, column)}: {value!r} is no timestamp that can be read. Name the "
             "format with time_format= (--time-format), such as '%d.%m.%Y %H:%M', or another column."
         )
-    parsed = {f: _parse(values, f) for f in best[:3]}
     # The sample decides which formats are tried, the whole column which one is taken.
+    parsed: dict[str, pl.Series] = {}
+    for time_format in best[:3]:
+        parsed[time_format] = _parse(values, time_format)
+        if not parsed[time_format].null_count():
+            break
     chosen = min(parsed, key=lambda f: parsed[f].null_count())
     missing = parsed[chosen].null_count()
     twin = {**dict(_AMBIGUOUS), **{b: a for a, b in _AMBIGUOUS}}.get(chosen)

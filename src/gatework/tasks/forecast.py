@@ -9,6 +9,7 @@ test part beside the naive forecasts.
 from __future__ import annotations
 
 import time
+import warnings
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -28,7 +29,7 @@ from gatework.data.series import SeriesTable, arrange
 from gatework.data.split import Split, split_by_time
 from gatework.data.table import Table, read_table
 from gatework.data.windows import Windows, window_starts, with_any_observed
-from gatework.errors import ConfigError, DataError
+from gatework.errors import ConfigError, DataError, GateworkWarning
 from gatework.nn.horizon import HorizonNetwork, HorizonSpec
 from gatework.nn.quantiles import check_levels
 from gatework.tasks.backtest import Backtest, Evaluation, Judge
@@ -392,7 +393,14 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
         """
         self._check_fitted("predict")
         table = self._read(data, need_targets=True, extra=extra, mend=mend)
-        table, origins, left_out = self._future(table)
+        table, origins, short = self._future(table)
+        if short:
+            warnings.warn(
+                f"{table.source}: no forecast for {len(short)} series with fewer rows than the context of "
+                f"{self.network_.spec.context}: {', '.join(short[:5])}{' …' if len(short) > 5 else ''}",
+                GateworkWarning,
+                stacklevel=2,
+            )
         windows = self._windows(table, origins - self.network_.spec.context, with_future=False)
         mean, quantiles = self._forecasts(windows)
         return self._frame(table, origins, mean, quantiles)

@@ -82,9 +82,12 @@ def find_season(y: Array, offsets: IntArray, ends: IntArray, candidates: Sequenc
     usable = sorted({*peaks.tolist(), *(c for c in candidates if 2 <= c < len(acf) - 1)})
     if not usable:
         return 1
-    best = max(usable, key=lambda lag: acf[lag])
-    # A multiple of a season is nearly as good as the season: take the shortest that is.
-    best = next(lag for lag in usable if acf[lag] >= 0.9 * acf[best])
+    highest = max(float(acf[lag]) for lag in usable)
+    # A lag that the calendar explains is taken before one that only the noise of the peaks prefers;
+    # a multiple of a season is nearly as good as the season, so the shortest of the good ones.
+    expected = [c for c in usable if c in candidates and acf[c] >= 0.75 * highest]
+    good = expected or usable
+    best = next(lag for lag in good if acf[lag] >= 0.9 * max(acf[g] for g in good))
     floor = max(0.1, 5 / np.sqrt(max(int(ends[s] - offsets[s]), 1)))
     return best if acf[best] > floor else 1
 

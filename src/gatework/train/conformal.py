@@ -25,7 +25,7 @@ def quantile_offsets(
         truth: ``(W, h, K)``; NaN is missing.
         levels: Q levels in rising order.
     """
-    W, h, K, Q = quantiles.shape
+    h, K, Q = quantiles.shape[1:]
     offsets = np.zeros((h, K, Q))
     for q, level in enumerate(levels):
         error = np.sort(truth - quantiles[..., q], axis=0)  # NaN last

@@ -1,0 +1,75 @@
+"""Results in a terminal, or as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+# column -> (key of the scores, digits)
+_COLUMNS = ("MAE", "RMSE", "MASE", "sMAPE", "WQL")
+
+
+def print_json(content: Any) -> None:
+    """One JSON value on standard output."""
+    json.dump(content, sys.stdout, ensure_ascii=False, allow_nan=False)
+    print()
+
+
+def print_evaluation(evaluation: dict[str, Any]) -> None:
+    """Scores of the model beside the naive forecasts, a table for each target, and the verdict."""
+    console = Console(highlight=False)
+    if not evaluation["windows"]:
+        console.print(evaluation["verdict"])
+        return
+    targets = list(evaluation["model"]["targets"])
+    shown = targets if len(targets) <= 8 else []
+    if len(targets) > 1:
+        shown = [*shown, "all targets"]
+    for target in shown:
+        console.print(_score_table(evaluation, target))
+    console.print(evaluation["verdict"], style="bold", markup=False)
+
+
+def _score_table(evaluation: dict[str, Any], target: str) -> Table:
+    def pick(scores: dict[str, Any]) -> dict[str, Any]:
+        picked: dict[str, Any] = (
+            scores["overall"] if target == "all targets" else scores["targets"][target]
+        )
+        return picked
+
+    own = pick(evaluation["model"])
+    coverage = [k for k in own if k.startswith("coverage_")][:1]
+    from rich.markup import escape
+
+    table = Table(
+        title=f"{escape(target)}: {evaluation['windows']:,} test forecasts", title_justify="left"
+    )
+    table.add_column("forecast")
+    for name in (
+        *_COLUMNS,
+        *(f"{c.removeprefix('coverage_')} % interval holds" for c in coverage),
+        "skill",
+    ):
+        table.add_column(name, justify="right")
+    for name, scores in {"this model": evaluation["model"], **evaluation["baselines"]}.items():
+        values = pick(scores)
+        base = values.get("MAE")
+        skill = (
+            "" if name == "this model" or not base else f"{100 * (1 - own['MAE'] / base):+.1f} %"
+        )
+        table.add_row(
+            name,
+            *(_number(values.get(c)) for c in _COLUMNS),
+            *(f"{100 * values[c]:.1f} %" if values.get(c) is not None else "–" for c in coverage),
+            skill,
+            style="bold" if name == "this model" else None,
+        )
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
