@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,8 +43,8 @@ def extend(
             stop = first + int(seen[-1]) + 1 if len(seen) else first
             if end - stop < horizon and stop - first >= context:
                 raise DataError(
-                    f"{table.source}: {_which(table, name)}the columns {', '.join(table.schema.known)} are known-"
-                    f"future covariates, so {horizon} rows must follow the last observed target with their "
+                    f"{table.source}: {_which(table, name)}{', '.join(table.schema.known)} are known-future "
+                    f"covariates, so {horizon} rows must follow the last observed target with their "
                     f"values and empty targets; there are {end - stop}."
                 )
         if stop - first < context:
@@ -70,7 +71,7 @@ def _take_rows(
     inside = np.concatenate([r < table.offsets[s + 1] for s, r in zip(chosen, rows, strict=True)])
     source = np.where(inside, index, 0)
 
-    def take(values: npt.NDArray[np.generic], empty: float | None) -> npt.NDArray[np.generic]:
+    def take(values: npt.NDArray[Any], empty: float | None) -> npt.NDArray[Any]:
         out = values[source]
         out[~inside] = empty
         return out

@@ -109,7 +109,7 @@ def split_by_time(
 
         def rows_before(cut: int) -> IntArray:
             """Row at which each series reaches the grid position ``first + cut`` (steps have no holes)."""
-            return np.clip(starts + (first + cut - origin), starts, ends)
+            return np.asarray(np.clip(starts + (first + cut - origin), starts, ends))
 
         return Split(starts, rows_before(train_cut), rows_before(val_cut), rows_before(end_cut))
     cuts = np.array([_cuts(int(n), parts, context, horizon) for n in ends - starts], dtype=np.int64)

@@ -107,7 +107,7 @@ class Windows:
                 yield self.batch(slice(first, first + batch_size))
         else:
             order = torch.randperm(len(self), generator=shuffle)
-            for which in order.split(batch_size):
+            for which in torch.split(order, batch_size):
                 yield self.batch(which)
 
     def every(self, at_most: int) -> Windows:

@@ -75,6 +75,7 @@ class CategoryEmbedding(nn.Module):
             nn.Embedding(v, d) for v, d in zip(cardinalities, sizes, strict=True)
         )
         for table in self.tables:
+            assert isinstance(table, nn.Embedding)
             nn.init.normal_(table.weight, std=0.5)
             nn.init.zeros_(table.weight[:2])
 
@@ -154,11 +155,12 @@ class HorizonNetwork(nn.Module):
     def _tokens(self, y: Tensor, batch: WindowBatch) -> tuple[Tensor, Tensor]:
         """Segment vectors ``(B, K, n, H)`` and the known inputs of all L+h steps."""
         spec = self.spec
+        parts: tuple[Tensor, ...] = (y,)
         if spec.mask_y:
             parts = carry_forward(y)
-        else:
+        elif torch.isnan(y).any():
             # Trained without holes: what is missing now is carried forward; the task says so.
-            parts = (carry_forward(y)[0] if torch.isnan(y).any() else y,)
+            parts = carry_forward(y)[:1]
         y_segments = torch.cat([self._segments(p.transpose(1, 2)) for p in parts], dim=-1)
         tokens = self.segment(y_segments)  # (B, K, n, H)
         known = self._with_holes(batch.known, spec.mask_known)
@@ -182,7 +184,7 @@ class HorizonNetwork(nn.Module):
         missing = self.in_segments * self.spec.segment - x.shape[-1]
         if missing:
             x = torch.cat([x[..., :1].expand(*x.shape[:-1], missing), x], dim=-1)
-        return x.unflatten(-1, (self.in_segments, self.spec.segment))
+        return x.reshape(*x.shape[:-1], self.in_segments, self.spec.segment)
 
     def _decode(
         self,

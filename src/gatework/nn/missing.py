@@ -25,7 +25,7 @@ def carry_forward(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     >>> filled.flatten().tolist(), observed.flatten().tolist()
     ([1.0, 1.0, 3.0], [1.0, 0.0, 1.0])
     """
-    B, T, C = x.shape
+    T = x.shape[1]
     observed = ~torch.isnan(x)
     steps = torch.arange(1, T + 1, device=x.device).view(1, T, 1)
     # Number (from 1) of the last step that was seen; 0 while there was none.

@@ -56,7 +56,7 @@ class _Recurrent(nn.Module):
                 raise ValueError(
                     f"{kind}.forward: a PackedSequence carries its own lengths; omit `lengths`."
                 )
-            return cast("tuple[Any, State]", super().forward(input, hx))  # type: ignore[misc]
+            return cast("tuple[Any, State]", super().forward(input, hx))
         if input.dim() not in (2, 3):
             raise ValueError(
                 f"{kind}.forward: `input` must have 2 axes (T, I) or 3 axes (batch, time, I); "
@@ -69,7 +69,7 @@ class _Recurrent(nn.Module):
                 f"columns you passed, or rebuild with input_size={input.shape[-1]}."
             )
         if lengths is None:
-            return cast("tuple[Any, State]", super().forward(input, hx))  # type: ignore[misc]
+            return cast("tuple[Any, State]", super().forward(input, hx))
         if input.dim() != 3:
             raise ValueError(
                 f"{kind}.forward: `lengths` needs a batch; got shape {tuple(input.shape)}."
@@ -87,7 +87,7 @@ class _Recurrent(nn.Module):
                 f"got {int(lengths.min())} to {int(lengths.max())}."
             )
         packed = pack_padded_sequence(input, lengths, self.batch_first, enforce_sorted=False)
-        output, state = super().forward(packed, hx)  # type: ignore[misc]
+        output, state = super().forward(packed, hx)
         padded, _ = pad_packed_sequence(output, self.batch_first, total_length=T)
         return padded, state
 
@@ -119,7 +119,7 @@ class _Recurrent(nn.Module):
         return output.squeeze(axis), state
 
 
-class LSTM(_Recurrent, nn.LSTM):
+class LSTM(_Recurrent, nn.LSTM):  # type: ignore[misc]  # forward takes `lengths` too
     """Long short-term memory (Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000).
 
     .. code-block:: text
@@ -138,7 +138,7 @@ class LSTM(_Recurrent, nn.LSTM):
     """
 
 
-class GRU(_Recurrent, nn.GRU):
+class GRU(_Recurrent, nn.GRU):  # type: ignore[misc]  # forward takes `lengths` too
     """Gated recurrent unit (Cho et al. 2014), torch's form: the reset gate acts after the product.
 
     .. code-block:: text
@@ -155,7 +155,7 @@ class GRU(_Recurrent, nn.GRU):
     """
 
 
-class RNN(_Recurrent, nn.RNN):
+class RNN(_Recurrent, nn.RNN):  # type: ignore[misc]  # forward takes `lengths` too
     """Plain recurrent network (Elman 1990): ``h' = tanh(W_ih x + b_ih + W_hh h + b_hh)``.
 
     Arguments, ``state_dict`` and results are those of ``torch.nn.RNN``.

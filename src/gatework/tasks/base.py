@@ -82,11 +82,15 @@ class Task(ABC, Generic[Settings, Prepared]):
         """Scores on the test part beside the baselines, as plain values."""
 
     @abstractmethod
-    def predict(self, data: Any, **options: Any) -> Any:
+    def fit(self, *args: Any, **kwargs: Any) -> Self:
+        """Train on data, with the roles of its columns as keywords; calls ``_fit``."""
+
+    @abstractmethod
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
         """What the task foretells of new data."""
 
     @abstractmethod
-    def evaluate(self, data: Any, **options: Any) -> Any:
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """Scores on new data that hold the truth, beside the baselines."""
 
     @abstractmethod
@@ -113,16 +117,16 @@ class Task(ABC, Generic[Settings, Prepared]):
 
     # ---- what every task does alike -----------------------------------------------------------------
 
-    def fit(
+    def _fit(
         self,
         data: Any,
         *,
-        checkpoint: str | Path | None = None,
-        resume: bool = False,
-        progress: Progress | None = None,
+        checkpoint: str | Path | None,
+        resume: bool,
+        progress: Progress | None,
         **roles: Any,
     ) -> Self:
-        """Train on ``data`` and judge on its last part.
+        """Train on ``data`` and judge on its last part: the five steps in order.
 
         Args:
             data: a path or a frame; ``roles`` name its columns, see the task.

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +44,7 @@ from gatework.train.losses import absolute, pinball, squared
 from gatework.train.progress import Progress
 
 Array = npt.NDArray[np.float64]
+Names = str | Sequence[str]
 # Windows judged after every pass and used for calibration; more would cost time and tell little.
 MAX_VALIDATION_WINDOWS = 4096
 # Fewer validation windows cannot place a 5 % quantile.
@@ -168,13 +170,13 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
         self,
         data: Any,
         *,
-        target: str | list[str] | None = None,
+        target: Names | None = None,
         time: str | None = None,
         series: str | None = None,
-        past: str | list[str] = (),  # type: ignore[assignment]
-        known: str | list[str] = (),  # type: ignore[assignment]
-        static: str | list[str] = (),  # type: ignore[assignment]
-        categorical: str | list[str] = (),  # type: ignore[assignment]
+        past: Names = (),
+        known: Names = (),
+        static: Names = (),
+        categorical: Names = (),
         time_format: str | None = None,
         split: tuple[float, float, float] | None = None,
         resample: str | None = None,
@@ -182,7 +184,7 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
         checkpoint: str | Path | None = None,
         resume: bool = False,
         progress: Progress | None = None,
-    ) -> Forecaster:
+    ) -> Self:
         """Train on a table and judge on its last part.
 
         Args:
@@ -196,7 +198,9 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
             split: training, validation and test as shares or row counts; (0.7, 0.1, 0.2).
             resample: put the rows on this grid first, for instance ``"1h"``.
             mend: sort unsorted rows and merge duplicates instead of refusing them.
-            checkpoint, resume, progress: see :meth:`Task.fit`.
+            checkpoint: folder for a checkpoint after every pass; None writes nothing anywhere.
+            resume: continue from that checkpoint, with the result of an unbroken run.
+            progress: told what happens; silent by default.
 
         Raises:
             DataError, ConfigError: what is wrong, where, and what to do.
@@ -214,8 +218,7 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
             "resample": resample,
             "mend": mend,
         }
-        super().fit(data, checkpoint=checkpoint, resume=resume, progress=progress, **roles)
-        return self
+        return self._fit(data, checkpoint=checkpoint, resume=resume, progress=progress, **roles)
 
     def _prepare(self, data: Any, progress: Progress, **roles: Any) -> ForecastData:
         split_at, resample, mend = roles.pop("split"), roles.pop("resample"), roles.pop("mend")
@@ -582,9 +585,10 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
     def _from_parts(
         self, network: dict[str, Any], preprocessing: dict[str, Any], tensors: dict[str, Tensor]
     ) -> None:
-        spec = HorizonSpec(
-            **{k: tuple(v) if isinstance(v, list) else v for k, v in network.items()}
-        )
+        sizes: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in network.items()
+        }
+        spec = HorizonSpec(**sizes)
         self.encoder_ = TableEncoder.from_json(preprocessing["encoder"])
         self.network_ = HorizonNetwork(spec)
         shape = (spec.horizon, spec.targets, len(spec.levels))

@@ -296,7 +296,7 @@ class ForecastStream:
                 )
             rows = [self._encode(r, ("known",)) for r in future]
             ahead = np.concatenate([np.stack([r["known"] for r in rows]), ahead], axis=1)
-            ahead_categories = np.stack([r["known_categories"] for r in rows])  # type: ignore[assignment]
+            ahead_categories = np.stack([r["known_categories"] for r in rows])
         static = self._encode(row, ("static",))
         batch = WindowBatch(
             y=ring.window("y"),

@@ -14,7 +14,7 @@ IntArray = npt.NDArray[np.int64]
 def naive(y: Array, origins: IntArray, first: IntArray, horizon: int, context: int) -> Array:
     """``(W, h, K)``: the last observed value of the context, repeated."""
     last, _ = _last_observed(y, origins, first, context)
-    return np.repeat(last[:, None], horizon, axis=1)
+    return np.asarray(np.repeat(last[:, None], horizon, axis=1))
 
 
 def drift(y: Array, origins: IntArray, first: IntArray, horizon: int, context: int) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ Array = npt.NDArray[np.float64]
 
 
 def quantile_offsets(
-    quantiles: npt.NDArray[np.floating], truth: npt.NDArray[np.floating], levels: Sequence[float]
+    quantiles: npt.NDArray[Any], truth: npt.NDArray[Any], levels: Sequence[float]
 ) -> Array:
     """``(h, K, Q)``: what to add to each quantile so that it covers its share of ``truth``.
 
@@ -38,8 +39,8 @@ def quantile_offsets(
 
 
 def apply_offsets(
-    quantiles: npt.NDArray[np.floating], offsets: npt.NDArray[np.floating], median: int
-) -> npt.NDArray[np.floating]:
+    quantiles: npt.NDArray[Any], offsets: npt.NDArray[Any], median: int
+) -> npt.NDArray[Any]:
     """Calibrated quantiles in rising order.
 
     The median stays where the network put it: calibration widens or narrows the interval about it.

@@ -58,7 +58,8 @@ class Lines(Quiet):
     """One quiet line a stage, on standard error: for logs, pipes and notebooks."""
 
     def __init__(self) -> None:
-        self._epochs, self._started, self._best = 0, 0.0, None
+        self._epochs, self._steps, self._started = 0, 0, 0.0
+        self._best: EpochRecord | None = None
 
     def stage(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
@@ -112,7 +113,8 @@ class Bar(Quiet):
             transient=True,
         )
         self._progress.start()
-        self._epochs, self._steps, self._done, self._loss = epochs, steps, 0, None
+        self._epochs, self._steps, self._done = epochs, steps, 0
+        self._loss: float | None = None
         self._best: EpochRecord | None = None
         self._task = self._progress.add_task("pass 1", total=epochs * steps, facts="")
         self._clock = time.perf_counter()
