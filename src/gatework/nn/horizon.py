@@ -1,8 +1,9 @@
 """The forecasting network: segments in, one recurrent network, a whole horizon out in parallel.
 
-    window ─ normalise ─ segments ─ linear ─ recurrent ─┐ last state
-                                                        ├─ one step per output segment ─ quantiles, mean
-    position and column embeddings, known future ───────┘
+    window ─ normalise ─┬─ segments ─ linear ─ recurrent ─┐ last state
+                        │                                 ├─ one step per output segment ─ quantiles
+                        │   positions, columns, known ────┘                                    │
+                        └─ linear highway ─────────────────────────────────────────────────────┴─ + ─ mean
 
 After SegRNN (Lin et al. 2023, arXiv 2308.11200, section 3): the window is cut into segments of w steps,
 so that the recurrence has L/w steps instead of L; every column passes through the same network; and the
@@ -13,7 +14,7 @@ New here: quantiles that cannot cross, missing values as an input, covariates an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 
 from gatework.data.windows import WindowBatch
 from gatework.nn.missing import carry_forward, last_observed
-from gatework.nn.quantiles import QuantileHead
+from gatework.nn.quantiles import QuantileHead, expectation_weights
 from gatework.nn.recurrent import GRU, LSTM, RNN
 
 CELLS = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
@@ -30,7 +31,7 @@ CELLS = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
 class HorizonForecast(NamedTuple):
     """What the network says of B windows, in the scale of its input."""
 
-    mean: Tensor  # (B, h, K)
+    mean: Tensor  # (B, h, K), of the distribution that the quantiles describe
     quantiles: Tensor  # (B, h, K, Q), rising along Q
 
 
@@ -57,7 +58,6 @@ class HorizonSpec:
     mask_y: bool = False  # the network is told which targets are missing
     mask_past: bool = False
     mask_known: bool = False
-    extra: dict[str, float] = field(default_factory=dict)
 
 
 class CategoryEmbedding(nn.Module):
@@ -93,6 +93,8 @@ class HorizonNetwork(nn.Module):
     segments; a window that is no multiple of w is padded at its old end with its first value.
     """
 
+    mean_weights: Tensor
+
     def __init__(self, spec: HorizonSpec) -> None:
         super().__init__()
         self.spec = spec
@@ -109,7 +111,16 @@ class HorizonNetwork(nn.Module):
         self.covariates = nn.Linear(w * (past + known), H, bias=False) if past + known else None
         self.future = nn.Linear(w * known, H, bias=False) if known else None
         self.static = nn.Linear(static, H, bias=False) if static else None
-        self.recurrent = CELLS[spec.cell](
+        # From the window to the horizon, and from the known future to its step, in a straight line: what is
+        # linear need not be learned by the recurrence (as the autoregressive part of LSTNet, Lai et al.
+        # 2018).  Both start at zero.
+        self.highway = nn.Linear(spec.context, spec.horizon)
+        nn.init.zeros_(self.highway.weight)
+        nn.init.zeros_(self.highway.bias)
+        self.known_highway = nn.Linear(2 * known, spec.targets, bias=False) if known else None
+        if self.known_highway is not None:
+            nn.init.zeros_(self.known_highway.weight)
+        self.recurrent: LSTM | GRU | RNN = CELLS[spec.cell](
             H,
             H,
             spec.num_layers,
@@ -120,23 +131,34 @@ class HorizonNetwork(nn.Module):
         self.column = nn.Parameter(torch.randn(spec.targets, H - H // 2))
         self.dropout = nn.Dropout(spec.dropout)
         self.quantiles = QuantileHead(H, w, spec.levels)
-        self.mean = nn.Linear(H, w)
+        self.register_buffer("mean_weights", expectation_weights(spec.levels), persistent=False)
 
     def forward(self, batch: WindowBatch) -> HorizonForecast:
         """Forecast of the batch: mean ``(B, h, K)`` and quantiles ``(B, h, K, Q)``."""
         spec = self.spec
         B, _, K = batch.y.shape
-        y, location, scale = self._normalise(batch.y)
-        tokens, known = self._tokens(y, batch)
+        window, location, scale = self._normalise(batch.y)
+        y, *holes = self._without_holes(window)
+        known = self._with_holes(batch.known, spec.mask_known)
+        known = torch.cat([known, self.embed_known(batch.known_categories)], dim=-1)
+        tokens = self._tokens(y, holes, known, batch)
         _, state = self.recurrent(tokens.flatten(0, 1))  # (B*K, n, H)
-        h = self._decode(state, known, batch, B, K)  # (B, K, m, H)
-        h = self.dropout(h)
+        h = self.dropout(self._decode(state, known, batch, B, K))  # (B, K, m, H)
         quantiles = self.quantiles(h).flatten(2, 3)[:, :, : spec.horizon].transpose(1, 2)
-        mean = self.mean(h).flatten(2, 3)[:, :, : spec.horizon].transpose(1, 2)
-        return HorizonForecast(
-            mean * scale + location,
-            quantiles * scale.unsqueeze(-1) + location.unsqueeze(-1),
-        )
+        quantiles = quantiles + self._highways(y, known).unsqueeze(-1)
+        quantiles = quantiles * scale.unsqueeze(-1) + location.unsqueeze(-1)
+        return HorizonForecast(quantiles @ self.mean_weights, quantiles)
+
+    def _highways(self, y: Tensor, known: Tensor) -> Tensor:
+        """``(B, h, K)``: the part of the forecast that is linear in the window and in the known future."""
+        out: Tensor = self.highway(y.transpose(1, 2)).transpose(1, 2)
+        if self.known_highway is not None:
+            ahead, now = (
+                known[:, self.spec.context :],
+                known[:, self.spec.context - 1 : self.spec.context],
+            )
+            out = out + self.known_highway(torch.cat([ahead, now.expand_as(ahead)], dim=-1))
+        return out
 
     def _normalise(self, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Window as the network sees it, and the ``(B, 1, K)`` to undo that."""
@@ -152,26 +174,26 @@ class HorizonNetwork(nn.Module):
         scale = (variance + 0.01).sqrt()
         return (y - location) / scale, location, scale
 
-    def _tokens(self, y: Tensor, batch: WindowBatch) -> tuple[Tensor, Tensor]:
-        """Segment vectors ``(B, K, n, H)`` and the known inputs of all L+h steps."""
-        spec = self.spec
-        parts: tuple[Tensor, ...] = (y,)
-        if spec.mask_y:
-            parts = carry_forward(y)
-        elif torch.isnan(y).any():
-            # Trained without holes: what is missing now is carried forward; the task says so.
-            parts = carry_forward(y)[:1]
-        y_segments = torch.cat([self._segments(p.transpose(1, 2)) for p in parts], dim=-1)
-        tokens = self.segment(y_segments)  # (B, K, n, H)
-        known = self._with_holes(batch.known, spec.mask_known)
-        known = torch.cat([known, self.embed_known(batch.known_categories)], dim=-1)
+    def _without_holes(self, y: Tensor) -> tuple[Tensor, ...]:
+        """The window with its holes filled, and what the network is told about them."""
+        if self.spec.mask_y:
+            return carry_forward(y)
+        # Trained without holes: what is missing now is carried forward, and the task says so.
+        return carry_forward(y)[:1] if torch.isnan(y).any() else (y,)
+
+    def _tokens(
+        self, y: Tensor, holes: Sequence[Tensor], known: Tensor, batch: WindowBatch
+    ) -> Tensor:
+        """Segment vectors ``(B, K, n, H)``."""
+        segments = [self._segments(part.transpose(1, 2)) for part in (y, *holes)]
+        tokens: Tensor = self.segment(torch.cat(segments, dim=-1))
         if self.covariates is not None:
-            past = self._with_holes(batch.past, spec.mask_past)
+            past = self._with_holes(batch.past, self.spec.mask_past)
             past = torch.cat([past, self.embed_past(batch.past_categories)], dim=-1)
-            both = torch.cat([past, known[:, : spec.context]], dim=-1)
+            both = torch.cat([past, known[:, : self.spec.context]], dim=-1)
             folded = self._segments(both.transpose(1, 2)).transpose(1, 2).flatten(2)
             tokens = tokens + self.covariates(folded).unsqueeze(1)
-        return torch.relu(tokens), known
+        return torch.relu(tokens)
 
     def _with_holes(self, x: Tensor, mask: bool) -> Tensor:
         """Covariates with missing values told as value, mask and time since; else as they are."""
@@ -197,12 +219,8 @@ class HorizonNetwork(nn.Module):
         """One recurrent step per output segment from the encoder's last state: ``(B, K, m, H)``."""
         spec, m, H = self.spec, self.out_segments, self.spec.hidden_size
         query = torch.cat(
-            [
-                self.position.expand(K, m, -1),
-                self.column.unsqueeze(1).expand(K, m, -1),
-            ],
-            dim=-1,
-        ).expand(B, K, m, H)
+            [self.position.expand(K, m, -1), self.column.unsqueeze(1).expand(K, m, -1)], dim=-1
+        ).unsqueeze(0)
         if self.future is not None:
             ahead = known[:, spec.context :]
             missing = m * spec.segment - spec.horizon
@@ -212,8 +230,10 @@ class HorizonNetwork(nn.Module):
         if self.static is not None:
             features = torch.cat([batch.static, self.embed_static(batch.static_categories)], dim=-1)
             query = query + self.static(features)[:, None, None]
-        states = state if isinstance(state, tuple) else (state,)
-        repeated = tuple(s.repeat_interleave(m, dim=1) for s in states)
-        first = repeated if isinstance(state, tuple) else repeated[0]
-        out, _ = self.recurrent(query.reshape(B * K * m, 1, H), first)
-        return torch.as_tensor(out).view(B, K, m, H)
+        # Queries (B or 1, K, m, H); states (Z, B*K, H) with the columns unfolded again.
+        unfolded = (
+            tuple(s.view(-1, B, K, H) for s in state)
+            if isinstance(state, tuple)
+            else state.view(-1, B, K, H)
+        )
+        return self.recurrent.fan_out(query, unfolded)

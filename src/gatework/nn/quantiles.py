@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -40,6 +41,8 @@ class QuantileHead(nn.Module):
         self.steps = steps
         self.median = self.levels.index(0.5)
         self.linear = nn.Linear(hidden_size, steps * len(self.levels))
+        with torch.no_grad():  # distances start at softplus(-1), a third of a standard deviation
+            self.linear.bias.view(steps, -1).sub_(1.0)[:, self.median].add_(1.0)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(..., H)`` to ``(..., steps, Q)``."""
@@ -49,6 +52,19 @@ class QuantileHead(nn.Module):
         below = middle - F.softplus(a[..., :m]).flip(-1).cumsum(-1).flip(-1)
         above = middle + F.softplus(a[..., m + 1 :]).cumsum(-1)
         return torch.cat([below, middle, above], dim=-1)
+
+
+def expectation_weights(levels: Sequence[float]) -> Tensor:
+    """``(Q,)`` weights w with ``mean ≈ sum of w q``: the mean of the distribution that has these quantiles.
+
+    The mean is the integral of the quantile function over (0, 1); between two levels it is taken as linear,
+    beyond the outer ones as constant.  The weights sum to 1, so a shifted distribution has a shifted mean.
+
+    >>> [round(w, 3) for w in expectation_weights((0.1, 0.5, 0.9)).tolist()]
+    [0.3, 0.4, 0.3]
+    """
+    edges = torch.tensor([0.0, *((a + b) / 2 for a, b in itertools.pairwise(levels)), 1.0])
+    return edges.diff()
 
 
 def check_levels(levels: Sequence[float]) -> tuple[float, ...]:

@@ -88,7 +88,9 @@ def find_season(y: Array, offsets: IntArray, ends: IntArray, candidates: Sequenc
     expected = [c for c in usable if c in candidates and acf[c] >= 0.75 * highest]
     good = expected or usable
     best = next(lag for lag in good if acf[lag] >= 0.9 * max(acf[g] for g in good))
-    floor = max(0.1, 5 / np.sqrt(max(int(ends[s] - offsets[s]), 1)))
+    # Fewer pairs lie a long lag apart, and differences of noise vary 1.5 times as much as noise.
+    pairs = int(ends[s] - offsets[s]) - 1 - best
+    floor = max(0.1, 5 * np.sqrt(1.5 / max(pairs, 1)))
     return best if acf[best] > floor else 1
 
 

@@ -1,0 +1,10 @@
+"""Reports: one self-contained HTML file per model, made from its ``metrics.json`` alone.
+
+page.py               the frame: escaping, tables, figures, style, plotly.js inlined once
+words.py              numbers, spans and times as a person says them
+facts.py              ``metrics.json`` read with mistrust: every key may be missing or odd
+forecast.py           ``render``: the report of a forecaster, section by section
+forecast_verdict.py   what the scores support, in plain words
+forecast_figures.py   its figures, as plotly specifications
+forecast_scores.py    its sections about the forecasts; forecast_run.py: about data, training and use
+"""

@@ -1,0 +1,68 @@
+"use strict";
+(() => {
+  const named = /^var\((--[\w-]+)\)$/;
+  const narrow = matchMedia("(max-width: 600px)");
+  const coarse = matchMedia("(pointer: coarse)");
+
+  // Colours of the style sheet in place of their names, all the way down.
+  function resolve(value, style) {
+    if (typeof value === "string") {
+      const match = named.exec(value);
+      return match ? style.getPropertyValue(match[1]).trim() : value;
+    }
+    if (Array.isArray(value)) return value.map((v) => resolve(v, style));
+    if (value && typeof value === "object") {
+      return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, resolve(v, style)]));
+    }
+    return value;
+  }
+
+  function axis(own) {
+    return {
+      gridcolor: "var(--grid)", linecolor: "var(--line)", zeroline: false, automargin: true,
+      ticks: "outside", ticklen: 4, tickcolor: "var(--line)", ...own,
+    };
+  }
+
+  function draw(plot) {
+    if (typeof Plotly === "undefined") return;
+    const source = document.querySelector(`script[data-for="${plot.id}"]`);
+    const spec = JSON.parse(source.textContent);
+    const layout = {
+      autosize: true, showlegend: false, paper_bgcolor: "rgba(0,0,0,0)",
+      plot_bgcolor: "rgba(0,0,0,0)", margin: { l: 8, r: 12, t: 10, b: 8 },
+      font: { family: "system-ui, sans-serif", size: 12, color: "var(--soft)" },
+      hoverlabel: {
+        bgcolor: "var(--card)", bordercolor: "var(--line)", font: { color: "var(--ink)", size: 13 },
+      },
+      hovermode: "x unified",
+      // A finger that scrolls the page must not zoom the figure.
+      dragmode: coarse.matches ? false : "zoom",
+      ...spec.layout, xaxis: axis(spec.layout.xaxis), yaxis: axis(spec.layout.yaxis),
+    };
+    if (narrow.matches) layout.xaxis.nticks = Math.min(layout.xaxis.nticks || 5, 5);
+    const style = getComputedStyle(document.documentElement);
+    const config = { responsive: true, displaylogo: false, displayModeBar: false, showTips: false };
+    Plotly.react(plot, resolve(spec.data, style), resolve(layout, style), config);
+  }
+
+  function drawAll(within) {
+    for (const plot of within.querySelectorAll(".plot")) {
+      if (!plot.closest("[hidden]")) draw(plot);
+    }
+  }
+
+  function choose(select) {
+    for (const block of document.querySelectorAll(`[data-choice="${select.dataset.choose}"]`)) {
+      block.hidden = block.dataset.index !== select.value;
+      if (!block.hidden) drawAll(block);
+    }
+  }
+
+  for (const select of document.querySelectorAll("select[data-choose]")) {
+    select.addEventListener("change", () => choose(select));
+    if (select.value !== "0") choose(select);
+  }
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawAll(document));
+  drawAll(document);
+})();

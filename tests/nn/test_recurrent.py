@@ -1,0 +1,269 @@
+"""LSTM, GRU and RNN against the readable loops, torch's own layers, and sequences run one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence
+
+from gatework.nn import reference
+from gatework.nn.recurrent import GRU, LSTM, RNN
+
+LAYERS = {LSTM: nn.LSTM, GRU: nn.GRU, RNN: nn.RNN}
+I, H = 3, 5  # noqa: E741
+
+every_layer = pytest.mark.parametrize("Layer", list(LAYERS))
+
+
+def make(Layer: Any, seed: int = 0, **options: Any) -> Any:
+    torch.manual_seed(seed)
+    return Layer(I, H, dtype=torch.float64, **{"batch_first": True, **options})
+
+
+def states(state: Any) -> tuple[Tensor, ...]:
+    return state if isinstance(state, tuple) else (state,)
+
+
+def close(a: Tensor, b: Tensor, accumulated: int) -> None:
+    """Equal up to the rounding of ``accumulated`` sums, in their own dtype."""
+    assert a.shape == b.shape
+    assert not torch.isnan(a).any()
+    tolerance = 8 * accumulated * torch.finfo(a.dtype).eps
+    torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
+
+
+def run_reference(layer: Any, x: Tensor, first: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Output and last states of a one-layer, one-direction network by the readable loop."""
+    loops = {LSTM: reference.lstm, GRU: reference.gru, RNN: reference.rnn}
+    weights = (layer.weight_ih_l0, layer.weight_hh_l0, layer.bias_ih_l0, layer.bias_hh_l0)
+    return loops[type(layer)](x, *first, *weights)
+
+
+def initial(Layer: Any, B: int) -> tuple[Tensor, ...]:
+    return tuple(torch.randn(B, H, dtype=torch.float64) for _ in range(2 if Layer is LSTM else 1))
+
+
+# ------------------------------------------------------------------ against the loops
+
+
+@every_layer
+@pytest.mark.parametrize(("B", "T"), [(1, 1), (1, 7), (4, 1), (3, 9)])
+def test_layer_is_the_loop_that_defines_it(Layer: Any, B: int, T: int) -> None:
+    layer = make(Layer)
+    x, first = torch.randn(B, T, I, dtype=torch.float64), initial(Layer, B)
+    expected = run_reference(layer, x, first)
+    hx = tuple(s.unsqueeze(0) for s in first)
+    output, state = layer(x, hx if Layer is LSTM else hx[0])
+    close(output, expected[0], T * (I + H))
+    for found, wanted in zip(states(state), expected[1:], strict=True):
+        close(found[0], wanted, T * (I + H))
+
+
+@every_layer
+def test_gradients_are_those_of_the_loop(Layer: Any) -> None:
+    layer = make(Layer)
+    x, first = torch.randn(2, 6, I, dtype=torch.float64), initial(Layer, 2)
+    hx = tuple(s.unsqueeze(0) for s in first)
+    weight = torch.randn(2, 6, H, dtype=torch.float64)
+    parameters = list(layer.parameters())
+    fast = (layer(x, hx if Layer is LSTM else hx[0])[0] * weight).sum()
+    slow = (run_reference(layer, x, first)[0] * weight).sum()
+    for a, b in zip(
+        torch.autograd.grad(fast, parameters), torch.autograd.grad(slow, parameters), strict=True
+    ):
+        close(a, b, 6 * 2 * (I + H))
+
+
+@every_layer
+def test_gradients_are_the_finite_differences(Layer: Any) -> None:
+    layer = make(Layer)
+    x = torch.randn(2, 4, I, dtype=torch.float64, requires_grad=True)
+    lengths = torch.tensor([2, 4])
+    assert torch.autograd.gradcheck(lambda x: layer(x, lengths=lengths)[0], (x,))
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_reference_saturates_instead_of_overflowing(cell: str) -> None:
+    G = {"lstm": 4, "gru": 3, "rnn": 1}[cell]
+    h = torch.zeros(2, H)
+    weights = (torch.ones(G * H, I), torch.ones(G * H, H), torch.zeros(G * H), torch.zeros(G * H))
+    first = (h, h) if cell == "lstm" else (h,)
+    outputs = getattr(reference, cell)(torch.full((2, 3, I), 1e30), *first, *weights)[0]
+    assert torch.isfinite(outputs).all()
+    assert (outputs.abs() <= 1).all()
+
+
+# ------------------------------------------------------------------ lengths
+
+
+@every_layer
+@pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@settings(max_examples=8, deadline=None)
+@given(lengths=st.lists(st.integers(1, 6), min_size=1, max_size=5))
+def test_lengths_equal_each_sequence_alone(
+    Layer: Any, batch_first: bool, bidirectional: bool, lengths: list[int]
+) -> None:
+    layer = make(Layer, num_layers=2, bidirectional=bidirectional, batch_first=batch_first)
+    B, T = len(lengths), 6
+    x = torch.randn(B, T, I, dtype=torch.float64)
+    for b, n in enumerate(lengths):
+        x[b, n:] = torch.nan  # padding must not be read
+    ragged = x if batch_first else x.transpose(0, 1)
+    output, state = layer(ragged, lengths=torch.tensor(lengths))
+    output = output if batch_first else output.transpose(0, 1)
+    assert output.shape == (B, T, H * (2 if bidirectional else 1))
+    for b, n in enumerate(lengths):
+        alone = x[b : b + 1, :n] if batch_first else x[b : b + 1, :n].transpose(0, 1)
+        single, last = layer(alone)
+        close(
+            output[b, :n],
+            single[0] if batch_first else single[:, 0],
+            2 * T * (I + H) * layer.num_layers,
+        )
+        assert (output[b, n:] == 0).all()
+        for found, wanted in zip(states(state), states(last), strict=True):
+            close(found[:, b], wanted[:, 0], 2 * T * (I + H) * layer.num_layers)
+
+
+@every_layer
+def test_lengths_keep_the_initial_state_with_its_sequence(Layer: Any) -> None:
+    layer = make(Layer)
+    x, first = torch.randn(4, 5, I, dtype=torch.float64), initial(Layer, 4)
+    hx = tuple(s.unsqueeze(0) for s in first)
+    lengths = [2, 5, 1, 3]  # unsorted: torch sorts inside and must bring the states along
+    output, _ = layer(x, hx if Layer is LSTM else hx[0], lengths=lengths)
+    for b, n in enumerate(lengths):
+        wanted = run_reference(layer, x[b : b + 1, :n], tuple(s[b : b + 1] for s in first))[0]
+        close(output[b, :n], wanted[0], n * (I + H))
+
+
+@every_layer
+def test_full_lengths_change_nothing(Layer: Any) -> None:
+    layer = make(Layer)
+    x = torch.randn(3, 4, I, dtype=torch.float64)
+    close(layer(x, lengths=[4, 4, 4])[0], layer(x)[0], 4 * (I + H))
+
+
+# ------------------------------------------------------------------ streaming
+
+
+@every_layer
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_a_chain_of_steps_is_the_sequence(Layer: Any, batch_first: bool) -> None:
+    layer = make(Layer, num_layers=2, batch_first=batch_first)
+    x = torch.randn(3, 7, I, dtype=torch.float64)
+    whole, last = layer(x if batch_first else x.transpose(0, 1))
+    whole = whole if batch_first else whole.transpose(0, 1)
+    state = None
+    for t in range(7):
+        h, state = layer.step(x[:, t], state)
+        assert h.shape == (3, H)
+        close(h, whole[:, t], 7 * (I + H) * 2)
+    for found, wanted in zip(states(state), states(last), strict=True):
+        close(found, wanted, 7 * (I + H) * 2)
+
+
+@every_layer
+def test_a_step_goes_on_from_forward(Layer: Any) -> None:
+    layer = make(Layer)
+    x = torch.randn(2, 5, I, dtype=torch.float64)
+    _, state = layer(x[:, :4])
+    close(layer.step(x[:, 4], state)[0], layer(x)[0][:, 4], 5 * (I + H))
+
+
+@every_layer
+def test_a_step_leaves_the_state_it_was_given(Layer: Any) -> None:
+    layer = make(Layer)
+    _, state = layer.step(torch.randn(2, I, dtype=torch.float64))
+    before = [s.clone() for s in states(state)]
+    layer.step(torch.randn(2, I, dtype=torch.float64), state)
+    assert all(torch.equal(a, b) for a, b in zip(before, states(state), strict=True))
+
+
+# ------------------------------------------------------------------ torch's namesakes
+
+
+@every_layer
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"num_layers": 2, "bidirectional": True}, {"bias": False}],
+    ids=["plain", "deep-both-ways", "no-bias"],
+)
+def test_state_dict_goes_to_torch_and_back(Layer: Any, options: dict[str, Any]) -> None:
+    ours = make(Layer, 0, **options)
+    theirs = make(LAYERS[Layer], 1, **options)
+    x = torch.randn(2, 4, I, dtype=torch.float64)
+    assert not torch.equal(ours(x)[0], theirs(x)[0])
+    theirs.load_state_dict(ours.state_dict())
+    assert torch.equal(ours(x)[0], theirs(x)[0])
+    again = make(Layer, 2, **options)
+    again.load_state_dict(theirs.state_dict())
+    assert torch.equal(ours(x)[0], again(x)[0])
+    assert isinstance(ours, LAYERS[Layer])
+
+
+@every_layer
+def test_a_packed_sequence_passes_as_in_torch(Layer: Any) -> None:
+    ours, theirs = make(Layer), make(LAYERS[Layer])
+    packed = pack_padded_sequence(
+        torch.randn(3, 4, I, dtype=torch.float64), [1, 4, 2], True, enforce_sorted=False
+    )
+    assert torch.equal(ours(packed)[0].data, theirs(packed)[0].data)
+
+
+@every_layer
+def test_an_unbatched_sequence_passes_as_in_torch(Layer: Any) -> None:
+    ours, theirs = make(Layer), make(LAYERS[Layer])
+    x = torch.randn(4, I, dtype=torch.float64)
+    assert torch.equal(ours(x)[0], theirs(x)[0])
+
+
+def test_the_lstms_projection_passes() -> None:
+    ours, theirs = make(LSTM, proj_size=2), make(nn.LSTM, proj_size=2)
+    x = torch.randn(2, 4, I, dtype=torch.float64)
+    output, state = ours(x, lengths=[4, 4])
+    torch.testing.assert_close(output, theirs(x)[0])
+    assert [tuple(s.shape) for s in state] == [(1, 2, 2), (1, 2, H)]
+
+
+# ------------------------------------------------------------------ errors
+
+
+@every_layer
+def test_errors_say_whose_argument_what_is_allowed_and_what_came(Layer: Any) -> None:
+    layer, name = make(Layer), Layer.__name__
+    x = torch.zeros(2, 4, I, dtype=torch.float64)
+
+    def refused(*args: Any, **options: Any) -> str:
+        with pytest.raises(ValueError, match=rf"^{name}\.forward: ") as error:
+            layer(*args, **options)
+        return str(error.value)
+
+    assert "must have 2 axes (T, I) or 3 axes" in refused(torch.zeros(3))
+    assert "got shape (1, 2, 3, 4)" in refused(torch.zeros(1, 2, 3, 4))
+    wide = refused(torch.zeros(2, 4, 7))
+    assert "7 features" in wide
+    assert "input_size=3" in wide
+    assert "shape (2, 4, 7)" in wide
+    assert "rebuild with input_size=7" in wide
+    assert "needs a batch" in refused(x[0], lengths=[4])
+    assert "shape (2,); got shape (3,)" in refused(x, lengths=[1, 2, 3])
+    assert "between 1 and T=4; got 0 to 4" in refused(x, lengths=[0, 4])
+    assert "between 1 and T=4; got 1 to 5" in refused(x, lengths=[1, 5])
+    assert "carries its own lengths" in refused(pack_padded_sequence(x, [4, 4], True), lengths=[4])
+
+
+@every_layer
+def test_step_errors(Layer: Any) -> None:
+    with pytest.raises(ValueError, match=rf"{Layer.__name__}\.step: `x` must be \(B, I\)"):
+        make(Layer).step(torch.zeros(2, 1, I, dtype=torch.float64))
+    with pytest.raises(ValueError, match="bidirectional layer needs the whole sequence"):
+        make(Layer, bidirectional=True).step(torch.zeros(2, I, dtype=torch.float64))
+    with pytest.raises(ValueError, match="4 features"):
+        make(Layer).step(torch.zeros(2, 4, dtype=torch.float64))

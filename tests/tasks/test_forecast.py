@@ -1,0 +1,453 @@
+"""Forecasting as a user meets it: tables in, honest scores out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from polars.testing import assert_frame_equal
+
+from gatework import Forecaster
+from gatework.errors import ConfigError, DataError, GateworkWarning
+from gatework.tasks.forecast import batch_size, default_context, default_segment
+
+SMALL: dict[str, Any] = {
+    "horizon": 6,
+    "context": 24,
+    "hidden_size": 16,
+    "max_epochs": 4,
+    "batch_size": 64,
+}
+
+
+def hours(n: int) -> np.ndarray:
+    return np.datetime64("2024-01-01T00:00", "us") + np.arange(n) * np.timedelta64(3600, "s")
+
+
+def daily_cycle(n: int = 500, seed: int = 0, phase: float = 0.0, scale: float = 1.0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    t = np.arange(n)
+    return scale * (10 + 3 * np.sin(2 * np.pi * t / 24 + phase) + rng.normal(0, 0.2, n))
+
+
+def one_series(n: int = 500) -> pl.DataFrame:
+    return pl.DataFrame({"time": hours(n), "load": daily_cycle(n)})
+
+
+@pytest.fixture(scope="module")
+def model() -> Forecaster:
+    return Forecaster(**{**SMALL, "max_epochs": 12}).fit(one_series())
+
+
+# ---- the answer ---------------------------------------------------------------------------------------
+
+
+def test_forecast_has_a_row_per_step_and_target_and_quantiles_in_order(model: Forecaster) -> None:
+    forecast = model.predict(one_series())
+    levels = [f"q{q:g}" for q in model.config.levels]
+    assert forecast.columns == ["timestamp", "target", "mean", *levels]
+    assert forecast.height == 6
+    assert forecast["timestamp"][0] == one_series()["time"][-1] + pd.Timedelta("1h")
+    quantiles = forecast.select(levels).to_numpy()
+    assert (np.diff(quantiles, axis=1) >= 0).all()
+
+
+def test_it_learns_a_daily_cycle_and_says_so(model: Forecaster) -> None:
+    evaluation = model.metrics_["evaluation"]
+    assert evaluation["season"] == 24
+    assert evaluation["verdict"].startswith("The model beats every naive forecast")
+    assert evaluation["model"]["overall"]["MASE"] < 0.9
+
+
+def test_it_says_when_a_naive_forecast_is_better(model: Forecaster) -> None:
+    # Judged on a walk that has nothing of the cycle it learned.
+    walk = 10 + np.random.default_rng(0).normal(size=300).cumsum()
+    evaluation = model.evaluate(pl.DataFrame({"time": hours(300), "load": walk}))
+    assert evaluation.verdict.startswith("The model does NOT beat naive on load (MAE, RMSE)")
+    assert evaluation.skill["naive"]["MAE"] < 0
+    assert "does NOT beat" in str(evaluation)
+
+
+def test_several_targets_are_each_forecast_and_scored() -> None:
+    frame = one_series().with_columns(other=pl.Series(daily_cycle(seed=1, phase=1.0, scale=50.0)))
+    fitted = Forecaster(**SMALL).fit(frame, target="all")
+    forecast = fitted.predict(frame)
+    assert forecast["target"].unique(maintain_order=True).to_list() == ["load", "other"]
+    by_target = forecast.group_by("target").agg(pl.col("mean").mean())
+    means = dict(by_target.iter_rows())
+    assert 7 < means["load"] < 13
+    assert 350 < means["other"] < 650
+    assert set(fitted.metrics_["evaluation"]["model"]["targets"]) == {"load", "other"}
+
+
+# ---- series -------------------------------------------------------------------------------------------
+
+
+def many_series() -> pl.DataFrame:
+    parts = [
+        pl.DataFrame(
+            {
+                "meter": [name] * n,
+                "time": hours(n),
+                "load": daily_cycle(n, seed=i, phase=i, scale=10.0**i),
+                "kind": ["home" if i else "shop"] * n,
+                "area": [float(i)] * n,
+            }
+        )
+        for i, (name, n) in enumerate([("a", 500), ("b", 400), ("c", 450)])
+    ]
+    return pl.concat(parts)
+
+
+def test_one_model_forecasts_series_of_different_length_and_size() -> None:
+    frame = many_series()
+    fitted = Forecaster(**SMALL).fit(frame, series="meter", target="load", static=["kind", "area"])
+    forecast = fitted.predict(frame)
+    assert forecast["series"].unique(maintain_order=True).to_list() == ["a", "b", "c"]
+    means = dict(forecast.group_by("series").agg(pl.col("mean").mean()).iter_rows())
+    assert 5 < means["a"] < 15
+    assert 50 < means["b"] < 150
+    assert 500 < means["c"] < 1500
+    ends = dict(forecast.group_by("series").agg(pl.col("timestamp").min()).iter_rows())
+    assert ends["a"] > ends["c"] > ends["b"]
+
+
+def test_a_series_that_training_did_not_hold_is_scaled_by_its_own_start() -> None:
+    frame = many_series().select("meter", "time", "load")
+    fitted = Forecaster(**SMALL).fit(
+        frame.filter(pl.col("meter") != "c"), series="meter", target="load"
+    )
+    new = frame.filter(pl.col("meter") == "c")
+    forecast = fitted.predict(new)
+    assert 500 < forecast["mean"].mean() < 1500
+    stream = fitted.stream()
+    answers = [stream.push(row) for row in new.iter_rows(named=True)]
+    assert [a is None for a in answers[:25]] == [True] * 23 + [False] * 2
+    levels = [c for c in forecast.columns if c.startswith("q")]
+    np.testing.assert_allclose(
+        answers[-1].to_frame().select(levels).to_numpy(),
+        forecast.select(levels).to_numpy(),
+        rtol=1e-3,
+    )
+
+
+def test_a_short_series_is_left_out_and_named(model: Forecaster) -> None:
+    frame = many_series().select("meter", "time", "load")
+    fitted = Forecaster(**SMALL).fit(frame, series="meter", target="load")
+    short = pl.concat(
+        [frame.filter(pl.col("meter") == "a"), frame.filter(pl.col("meter") == "b").head(5)]
+    )
+    with pytest.warns(GateworkWarning, match=r"1 series with fewer rows than the context of 24: b"):
+        forecast = fitted.predict(short)
+    assert forecast["series"].unique().to_list() == ["a"]
+    with pytest.raises(DataError, match=r"5 rows are fewer than the model's context of 24"):
+        fitted.predict(short.filter(pl.col("meter") == "b"))
+
+
+# ---- covariates ---------------------------------------------------------------------------------------
+
+
+def driven(n: int = 900) -> pl.DataFrame:
+    """A load that nothing but a known switch and a category explain."""
+    rng = np.random.default_rng(0)
+    switch = rng.integers(0, 2, n).astype(float)
+    day = rng.choice(["work", "rest"], n)
+    load = 5 * switch + 3 * (day == "work") + rng.normal(0, 0.1, n)
+    return pl.DataFrame({"time": hours(n), "load": load, "switch": switch, "day": day})
+
+
+def test_known_future_covariates_are_used() -> None:
+    frame = driven()
+    settings = {**SMALL, "max_epochs": 15, "batch_size": 32, "segment": 6}
+    fitted = Forecaster(**settings).fit(frame, target="load", known=["switch", "day"])
+    own = fitted.metrics_["evaluation"]["model"]["overall"]["MAE"]
+    blind = Forecaster(**settings).fit(frame.select("time", "load")).metrics_["evaluation"]
+    assert own < 0.4 * blind["model"]["overall"]["MAE"]
+    # Predict: the horizon's covariates are rows without a target.
+    future = pl.DataFrame(
+        {
+            "time": hours(906)[900:],
+            "load": pl.Series([None] * 6, dtype=pl.Float64),
+            "switch": [1.0, 0.0, 1.0, 0.0, 1.0, 0.0],
+            "day": ["work", "work", "work", "rest", "rest", "rest"],
+        }
+    )
+    forecast = fitted.predict(pl.concat([frame, future]))
+    np.testing.assert_allclose(forecast["mean"].to_numpy(), [8, 3, 8, 0, 5, 0], atol=1.5)
+    with pytest.raises(DataError, match="6 rows must follow the last observed target"):
+        fitted.predict(frame)
+    # The stream is given them beside the row.
+    stream = fitted.stream()
+    rows = list(frame.tail(24).iter_rows(named=True))
+    ahead = list(future.iter_rows(named=True))
+    answers = [stream.push(row, future=ahead) for row in rows]
+    np.testing.assert_allclose(answers[-1].mean.ravel(), forecast["mean"].to_numpy(), atol=1e-4)
+
+
+def test_past_covariates_are_used() -> None:
+    rng = np.random.default_rng(1)
+    cause = rng.normal(size=900)
+    load = np.concatenate([np.zeros(6), cause[:-6]]) + rng.normal(0, 0.05, 900)
+    frame = pl.DataFrame({"time": hours(900), "load": load, "cause": cause})
+    settings = {**SMALL, "max_epochs": 25, "batch_size": 32, "segment": 6, "normalize": "none"}
+    fitted = Forecaster(**settings).fit(frame, target="load", past="cause")
+    scores = fitted.metrics_["evaluation"]
+    assert (
+        scores["model"]["overall"]["scaled_MSE"]
+        < 0.5 * scores["baselines"]["naive"]["overall"]["scaled_MSE"]
+    )
+    blind = Forecaster(**settings).fit(frame.select("time", "load")).metrics_["evaluation"]
+    assert scores["model"]["overall"]["MAE"] < 0.6 * blind["model"]["overall"]["MAE"]
+
+
+def test_calendar_is_known_in_the_future() -> None:
+    fitted = Forecaster(**SMALL, calendar=True).fit(one_series())
+    assert fitted.encoder_.calendar_size > 0
+    assert fitted.predict(one_series()).height == 6
+
+
+# ---- missing values -----------------------------------------------------------------------------------
+
+
+def with_holes(n: int = 600) -> pl.DataFrame:
+    load = daily_cycle(n)
+    load[np.random.default_rng(3).random(n) < 0.2] = np.nan
+    return pl.DataFrame({"time": hours(n), "load": load}, nan_to_null=True)
+
+
+def test_missing_targets_are_masked_and_not_scored() -> None:
+    frame = with_holes()
+    fitted = Forecaster(**SMALL).fit(frame)
+    assert fitted.network_.spec.mask_y
+    scores = fitted.metrics_["evaluation"]["model"]["overall"]
+    windows = fitted.metrics_["evaluation"]["windows"]
+    assert scores["n"] < 6 * windows
+    assert scores["MASE"] < 1
+    assert not fitted.predict(frame)["mean"].is_nan().any()
+
+
+def test_gaps_are_missing_values_in_batch_and_stream() -> None:
+    frame = one_series()
+    fitted = Forecaster(**SMALL).fit(with_holes())
+    holey = frame.filter(~pl.col("time").is_between(frame["time"][480], frame["time"][484]))
+    stream = fitted.stream()
+    answer = [stream.push(row) for row in holey.iter_rows(named=True)][-1]
+    assert answer is not None
+    expected = fitted.predict(holey)
+    np.testing.assert_allclose(answer.mean.ravel(), expected["mean"].to_numpy(), rtol=1e-4)
+    assert answer.timestamps.to_list() == expected["timestamp"].to_list()
+
+
+# ---- no leakage ---------------------------------------------------------------------------------------
+
+
+def test_nothing_learned_depends_on_the_test_part() -> None:
+    frame = one_series()
+    cut = (
+        401  # rows of training and validation: 500 - 100, and one more to be sure of the other side
+    )
+    changed = frame.with_columns(
+        load=pl.when(pl.int_range(pl.len()) >= cut).then(pl.col("load") * 7 + 100).otherwise("load")
+    )
+    first, second = Forecaster(**SMALL).fit(frame), Forecaster(**SMALL).fit(changed)
+    assert first.encoder_.to_json() == second.encoder_.to_json()
+    for a, b in zip(first.network_.parameters(), second.network_.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert first.offsets_ is not None or len(first.metrics_["split"]["validation"]) > 0
+    assert first.judge_.to_json() == second.judge_.to_json()
+    # The check can fail: a change in the training part is seen.
+    early = frame.with_columns(
+        load=pl.when(pl.int_range(pl.len()) < 5).then(50.0).otherwise("load")
+    )
+    assert Forecaster(**SMALL).fit(early).encoder_.to_json() != first.encoder_.to_json()
+
+
+def test_scales_come_from_the_training_part_alone() -> None:
+    frame = one_series()
+    fitted = Forecaster(**SMALL).fit(frame)
+    training = frame["load"].to_numpy()[:350]
+    np.testing.assert_allclose(fitted.encoder_.target_mean, [[training.mean()]])
+    np.testing.assert_allclose(fitted.encoder_.target_std, [[training.std()]])
+
+
+# ---- one truth, three ways ----------------------------------------------------------------------------
+
+
+def test_evaluate_load_and_stream_give_the_same_scores(model: Forecaster, tmp_path: Path) -> None:
+    frame = one_series().tail(150)
+    ours = model.evaluate(frame).model["overall"]
+    loaded = Forecaster.load(model.save(tmp_path / "model"))
+    theirs = loaded.evaluate(frame).model["overall"]
+    assert ours == pytest.approx(theirs, rel=1e-6)
+    stream, errors, inside = model.stream(), [], []
+    load = frame["load"].to_numpy()
+    for n, row in enumerate(frame.iter_rows(named=True), start=1):
+        answer = stream.push(row)
+        if answer is not None and n + 6 <= len(load):
+            truth = load[n : n + 6]
+            errors.append(truth - answer.mean[:, 0])
+            inside.append(
+                (answer.quantiles[:, 0, 0] <= truth) & (truth <= answer.quantiles[:, 0, -1])
+            )
+    assert np.abs(errors).mean() == pytest.approx(ours["MAE"], rel=1e-4)
+    assert np.square(errors).mean() ** 0.5 == pytest.approx(ours["RMSE"], rel=1e-4)
+    assert np.mean(inside) == pytest.approx(ours["coverage_90"], abs=1e-9)
+
+
+def test_backtest_returns_what_evaluate_scores(model: Forecaster) -> None:
+    frame = one_series().tail(100)
+    backtest = model.backtest(frame, stride=5)
+    evaluation = model.evaluate(frame, stride=5)
+    assert len(backtest.mean) == evaluation.windows == 15
+    error = np.abs(backtest.mean - backtest.truth).mean()
+    assert error == pytest.approx(evaluation.model["overall"]["MAE"])
+    assert backtest.origins[0] == frame["time"][24]
+
+
+def test_the_split_in_rows_is_kept() -> None:
+    fitted = Forecaster(**SMALL).fit(one_series(), split=(300, 100, 80))
+    windows = {k: v["windows"] for k, v in fitted.metrics_["split"].items()}
+    # Training windows lie inside their part; the others' contexts reach back into the part before.
+    assert windows == {"train": 300 - 29, "validation": 100 - 5, "test": 80 - 5}
+
+
+def test_no_test_part_is_no_verdict() -> None:
+    fitted = Forecaster(**SMALL).fit(one_series(), split=(0.8, 0.2, 0))
+    assert fitted.metrics_["evaluation"]["verdict"] == "No test windows: the model was not judged."
+
+
+# ---- kinds of tables ----------------------------------------------------------------------------------
+
+
+def test_pandas_arrow_polars_numpy_and_files_give_the_same_model(
+    model: Forecaster, tmp_path: Path
+) -> None:
+    frame = one_series()
+    expected = model.predict(frame)
+    frame.write_csv(tmp_path / "t.csv")
+    frame.write_parquet(tmp_path / "t.parquet")
+    frame.write_ndjson(tmp_path / "t.jsonl")
+    for same in (
+        frame.to_pandas(),
+        frame.to_arrow(),
+        tmp_path / "t.csv",
+        str(tmp_path / "t.parquet"),
+        tmp_path / "t.jsonl",
+    ):
+        assert_frame_equal(model.predict(same), expected, check_dtypes=False, rel_tol=1e-4)
+
+
+def test_an_array_is_a_series_by_steps() -> None:
+    fitted = Forecaster(**SMALL).fit(daily_cycle())
+    forecast = fitted.predict(daily_cycle())
+    assert forecast["timestamp"].to_list() == list(range(500, 506))
+    stream = fitted.stream()
+    answers = [stream.push(float(v)) for v in daily_cycle()]
+    np.testing.assert_allclose(answers[-1].mean.ravel(), forecast["mean"].to_numpy(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("horizon", [1, 2, 7])
+@pytest.mark.parametrize("context", [1, 2, 25])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_every_size_and_cell_works(horizon: int, context: int, cell: str) -> None:
+    settings = {**SMALL, "horizon": horizon, "context": context, "cell": cell, "max_epochs": 1}
+    fitted = Forecaster(**settings).fit(daily_cycle(150))
+    assert fitted.predict(daily_cycle(150)).height == horizon
+
+
+# ---- calibration --------------------------------------------------------------------------------------
+
+
+def test_calibrated_intervals_cover_their_share() -> None:
+    rng = np.random.default_rng(5)
+    noise = rng.normal(size=16_000)
+    fitted = Forecaster(horizon=4, context=8, hidden_size=8, max_epochs=1).fit(noise)
+    assert fitted.offsets_ is not None
+    overall = fitted.metrics_["evaluation"]["model"]["overall"]
+    assert overall["coverage_90"] == pytest.approx(0.9, abs=0.03)
+    assert overall["coverage_50"] == pytest.approx(0.5, abs=0.06)
+    plain = Forecaster(horizon=4, context=8, hidden_size=8, max_epochs=1, calibrate=False).fit(
+        noise
+    )
+    assert plain.offsets_ is None
+
+
+# ---- found settings and refusals ----------------------------------------------------------------------
+
+
+def test_settings_found_from_the_data_fit_small_and_large_tables() -> None:
+    fitted = Forecaster(horizon=12, max_epochs=1).fit(daily_cycle(144))
+    assert fitted.network_.spec.context <= 36
+    assert batch_size(fitted.config, 100) == 16
+    assert batch_size(fitted.config, 1_000_000) == 256
+    assert default_segment(12, 1) == 1
+    assert default_segment(96, 24) == 24
+    assert default_context.__doc__
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"horizon": 0}, "horizon: .*greater than or equal to 1"),
+        ({"horizon": -3}, "horizon"),
+        ({"levels": (0.1, 0.9)}, "levels: .*contain 0.5"),
+        ({"levels": (0.9, 0.5)}, "levels: .*increase"),
+        ({"cell": "lsmt"}, "cell"),
+        ({"learning_rate": float("nan")}, "learning_rate"),
+        ({"dropout": 1.0}, "dropout"),
+    ],
+)
+def test_bad_settings_are_named(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Forecaster(**settings)
+
+
+def test_too_few_rows_says_how_many_are_needed() -> None:
+    with pytest.raises(
+        DataError, match=r"50 rows are too few; context=96 and horizon=24 need at least 168"
+    ):
+        Forecaster(horizon=24, context=96).fit(daily_cycle(50))
+
+
+def test_evaluate_needs_context_and_horizon(model: Forecaster) -> None:
+    with pytest.raises(
+        DataError, match=r"20 rows are fewer than context \+ horizon = 24 \+ 6 = 30"
+    ):
+        model.evaluate(one_series().tail(20))
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"load": 1.0}, "the first row of a series needs its time"),
+        ({"time": hours(1)[0].item(), "load": "many"}, "'load' is no number: 'many'"),
+        ({"time": hours(1)[0].item(), "load": float("inf")}, "'load' is infinite"),
+        ({"time": hours(1)[0].item()}, "the row has no 'load'"),
+        ({"time": hours(1)[0].item(), "laod": 1.0}, "knows no column 'laod'. Did you mean 'load'"),
+    ],
+)
+def test_a_bad_row_in_a_stream_is_named(
+    model: Forecaster, row: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        model.stream().push(row)
+
+
+def test_a_bad_row_does_not_poison_the_stream(model: Forecaster) -> None:
+    frame = one_series()
+    stream, clean = model.stream(), model.stream()
+    for n, row in enumerate(frame.head(40).iter_rows(named=True)):
+        answer, expected = stream.push(row), clean.push(row)
+        if n % 7 == 3:
+            with pytest.raises(DataError, match="time does not go forward"):
+                stream.push(row)
+            with pytest.raises(DataError, match="no number"):
+                stream.push({**row, "time": frame["time"][n + 1], "load": "x"})
+    assert answer is not None
+    assert expected is not None
+    assert np.array_equal(answer.mean, expected.mean)
