@@ -127,11 +127,12 @@ def _swap(new: Path, path: Path) -> None:
         os.rename(new, path)
         return
     aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
-    os.rename(path, aside / "old")
     try:
+        os.rename(path, aside / "old")
         os.rename(new, path)
-    except OSError:
-        os.rename(aside / "old", path)
+    except BaseException:  # Ctrl-C too: it may come between the two
+        if (aside / "old").exists() and not path.exists():
+            os.rename(aside / "old", path)
         raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)

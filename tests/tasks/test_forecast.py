@@ -393,7 +393,7 @@ def test_settings_found_from_the_data_fit_small_and_large_tables() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"horizon": 0}, "horizon: .*greater than or equal to 1"),
+        ({"horizon": 0}, "horizon: must be at least 1; got 0"),
         ({"horizon": -3}, "horizon"),
         ({"levels": (0.1, 0.9)}, "levels: .*contain 0.5"),
         ({"levels": (0.9, 0.5)}, "levels: .*increase"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -119,10 +120,7 @@ def test_overall_is_the_mean_over_the_targets() -> None:
 def test_in_chunks_as_at_once(cuts: list[int]) -> None:
     data = forecasts()
     edges = [0, *cuts, W]
-    chunks = [
-        {name: values[a:b] for name, values in data.items()}
-        for a, b in zip(edges[:-1], edges[1:], strict=True)
-    ]
+    chunks = [{name: values[a:b] for name, values in data.items()} for a, b in pairwise(edges)]
     whole, parts = scored(data), scored(*chunks)
     for k in TARGETS:
         for key, value in whole["targets"][k].items():

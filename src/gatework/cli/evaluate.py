@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from gatework.cli.shared import Debug, IgnoreExtra, Mend, Model, Quiet, Resample, load_model
 
 
 def register(app: typer.Typer, line: str) -> None:
@@ -14,36 +17,48 @@ def register(app: typer.Typer, line: str) -> None:
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="Folder of a saved model.")],
-    data: Annotated[Path, typer.Argument(help="Table that holds the truth, context rows first.")],
-    stride: Annotated[int, typer.Option(min=1, help="Rows between two forecasts.")] = 1,
+    model: Model,
+    data: Annotated[
+        Path, typer.Argument(help="Table that holds the truth, context rows first.", metavar="DATA")
+    ],
+    stride: Annotated[
+        str, typer.Option(help="Rows between two forecasts.", metavar="INTEGER")
+    ] = "1",
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Also write all scores to this .json file."),
+        typer.Option(
+            "-o", "--output", help="Also write all scores to this .json file.", metavar="FILE"
+        ),
     ] = None,
-    ignore_extra: Annotated[
-        bool, typer.Option(help="Pass over columns that the training table did not have.")
+    ignore_extra: IgnoreExtra = False,
+    resample: Resample = None,
+    mend: Mend = False,
+    quiet: Quiet = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the scores as JSON.", show_default=False)
     ] = False,
-    mend: Annotated[
-        bool, typer.Option(help="Sort rows and merge duplicates instead of refusing.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Backtest a model over a table, beside the naive forecasts."""
+    from gatework.cli.options import whole_number
     from gatework.cli.show import print_evaluation, print_json
+    from gatework.errors import ConfigError
     from gatework.files import check_writable, write_atomically
-    from gatework.tasks.registry import load
 
+    step = whole_number("--stride", stride, 1, 10**9)
     if output is not None:
+        if output.suffix.lower() != ".json" and not output.is_dir():
+            raise ConfigError(
+                f"{output}: scores are written as JSON. Name a file that ends in .json."
+            )
         check_writable(output)
-    loaded = load(model)
-    evaluation = loaded.evaluate(
-        data, stride=stride, extra="ignore" if ignore_extra else "error", mend=mend
-    ).to_json()
+    extra = "ignore" if ignore_extra else "error"
+    evaluation = (
+        load_model(model, data)
+        .evaluate(data, stride=step, extra=extra, resample=resample, mend=mend)
+        .to_json()
+    )
     if output is not None:
-        from json import dumps
-
         write_atomically(output, (dumps(evaluation, indent=1, ensure_ascii=False) + "\n").encode())
     if json:
         print_json(evaluation)

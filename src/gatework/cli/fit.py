@@ -29,44 +29,24 @@ def forecast(
     data: Annotated[
         Path, typer.Argument(help="Table: .csv, .tsv, .parquet, .json or .jsonl.", metavar="DATA")
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the model.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder for the model.", metavar="MODEL")
+    ],
     settings: dict[str, Any],
     target: Annotated[
         list[str] | None,
         typer.Option(
-            help="Column to forecast; repeat it, or 'all'. [default: the one there is]",
+            help="Column to forecast; repeat it, or 'all' (default: the one there is).",
             rich_help_panel=DATA,
+            metavar="COLUMN",
         ),
     ] = None,
-    time: Annotated[
-        str | None, typer.Option(help="Time column. [default: found]", rich_help_panel=DATA)
-    ] = None,
-    series: Annotated[
-        str | None,
-        typer.Option(
-            help="Column that tells the series apart. [default: found]", rich_help_panel=DATA
-        ),
-    ] = None,
-    past: Annotated[
-        list[str] | None,
-        typer.Option(help="Covariate known up to now; repeat it.", rich_help_panel=DATA),
-    ] = None,
-    known: Annotated[
-        list[str] | None,
-        typer.Option(help="Covariate known over the horizon too; repeat it.", rich_help_panel=DATA),
-    ] = None,
-    static: Annotated[
-        list[str] | None,
-        typer.Option(help="Column that is constant in a series; repeat it.", rich_help_panel=DATA),
-    ] = None,
-    categorical: Annotated[
-        list[str] | None,
-        typer.Option(help="Covariate to read as a category; repeat it.", rich_help_panel=DATA),
-    ] = None,
-    time_format: Annotated[
-        str | None,
-        typer.Option(help="Of ambiguous timestamps, such as %d/%m/%Y.", rich_help_panel=DATA),
-    ] = None,
+    time: _column("Time column, or 'none' for the order of the rows (default: found).") = None,
+    series: _column("Column that tells the series apart (default: found).") = None,
+    past: _columns("Covariate known up to now; repeat it.") = None,
+    known: _columns("Covariate known over the horizon too; repeat it.") = None,
+    static: _columns("Column that is constant in a series; repeat it.") = None,
+    categorical: _columns("Covariate to read as a category; repeat it.") = None,
     split: Annotated[
         str | None,
         typer.Option(

@@ -5,11 +5,13 @@ Exit codes: 0 done, 1 failed, 2 bad input or usage.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -63,44 +65,108 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command; always ends with SystemExit."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    verb = next((a for a in arguments if not a.startswith("-")), None)
     debug = "--debug" in arguments
-    warnings.simplefilter("always", GateworkWarning)
-    warnings.showwarning = _show_warning
-    try:
-        build_app(verb)(args=arguments, prog_name="gatework")
-    except GateworkError as error:
-        if debug:
-            raise
-        fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        fail("interrupted; nothing was written", 1)
-    except BrokenPipeError:
-        # The reader went away (head, less): nothing is wrong.
-        sys.stderr.close()
-        sys.exit(0)
-    except MemoryError:
-        fail(
-            "out of memory: give less data at once, or a smaller batch_size, context or hidden_size",
-            1,
-        )
-    except Exception as error:
-        if debug:
-            raise
-        fail(
-            f"unexpected {type(error).__name__}: {error}. This is a fault of Gatework; run again with --debug "
-            "for the traceback and report it.",
-            1,
-        )
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal without Unicode shows ? and goes on
+            stream.reconfigure(errors="replace")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", GateworkWarning)
+        warnings.showwarning = _no_warning if "--quiet" in arguments else _show_warning
+        try:
+            _run(arguments)
+        except GateworkError as error:
+            if debug:
+                raise
+            fail(str(error), error.exit_code)
+        except KeyboardInterrupt:
+            fail("interrupted; nothing was written", 1)
+        except BrokenPipeError:
+            _forget_stdout()  # the reader went away (head, less): nothing is wrong
+        except MemoryError:
+            fail(
+                "out of memory: give less data at once, or a smaller batch_size, context or "
+                "hidden_size",
+                1,
+            )
+        except Exception as error:
+            if debug:
+                raise
+            fail(_words_for(error), 2 if isinstance(error, OSError) else 1)
     sys.exit(0)
 
 
-def fail(message: str, code: int) -> None:
+def _run(arguments: list[str]) -> None:
+    """Parse and run, every exception as it was raised: typer's own ``main`` would print and exit."""
+    verb = next((a for a in arguments if not a.startswith("-")), None)
+    command = typer.main.get_command(build_app(verb))
+    try:
+        with command.make_context("gatework", list(arguments)) as context:
+            command.invoke(context)
+    except typer.Exit as ended:
+        if ended.exit_code:
+            sys.exit(ended.exit_code)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except Exception as error:
+        # typer brings its own copy of click or uses the installed one, so no class to name here.
+        if not hasattr(error, "format_message"):
+            raise
+        if type(error).__name__ == "NoArgsIsHelpError":
+            _print_help(arguments)
+            sys.exit(2)
+        fail(_usage(error), 2)
+    if sys.stdout is not None:
+        sys.stdout.flush()  # here, where a full disk or a reader that went away still gets its words
+
+
+def _print_help(arguments: list[str]) -> None:
+    """The help of a command that was given no arguments, where errors go."""
+    with contextlib.redirect_stdout(sys.stderr):
+        _run([*arguments, "--help"])
+
+
+def _usage(error: Exception) -> str:
+    """One sentence for a wrong option or argument, and where the right ones are listed."""
+    message = str(error.format_message()).strip().rstrip(".")  # type: ignore[attr-defined]
+    message = message[:1].lower() + message[1:]
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "gatework"
+    return f"{message}. `{path} --help` says what there is."
+
+
+def _words_for(error: Exception) -> str:
+    if isinstance(error, OSError):
+        what = error.filename if error.filename is not None else "the output"
+        return (
+            f"{what}: {(error.strerror or str(error)).lower()}. Check the path and its permissions."
+        )
+    return (
+        f"unexpected {type(error).__name__}: {error}. This is a fault of Gatework; run again with "
+        "--debug for the traceback and report it."
+    )
+
+
+def _forget_stdout() -> None:
+    """Let what is still to be written go nowhere, so that the end of Python does not fail on it."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def fail(message: str, code: int) -> NoReturn:
     """One message on standard error, then the exit code."""
-    print(f"gatework: {message}", file=sys.stderr)
+    if sys.stderr is not None:
+        with contextlib.suppress(BrokenPipeError):
+            print(f"gatework: {message}", file=sys.stderr, flush=True)
+    if sys.stdout is not None:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _forget_stdout()
     sys.exit(code)
 
 
@@ -110,6 +176,10 @@ def _show_warning(
     """Our warnings are a line; those of libraries say nothing to a user of the command."""
     if issubclass(category, GateworkWarning):
         print(f"gatework: note: {message}", file=sys.stderr)
+
+
+def _no_warning(*rest: object, **named: object) -> None:
+    """With --quiet, nothing."""
 
 
 if __name__ == "__main__":

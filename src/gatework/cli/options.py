@@ -10,10 +10,12 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import typer
 from pydantic.fields import FieldInfo
 
+from gatework.errors import ConfigError
 from gatework.train.config import TrainConfig
 
 TRAINING = "Training"
 MODEL = "Model"
+_METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT"}
 
 
 def with_config_options(
@@ -21,7 +23,8 @@ def with_config_options(
 ) -> Callable[..., None]:
     """``command(..., settings)`` with an option for each field of ``config`` in place of ``settings``.
 
-    A setting that the user did not give is not in ``settings``.
+    A setting that the user did not give is not in ``settings``.  Values stay text: the config reads
+    them, so that a wrong one gets the same message here as in Python.
     """
     hints = get_type_hints(command, include_extras=True)
     own = [
@@ -47,35 +50,55 @@ def with_config_options(
     return run
 
 
+def whole_number(option: str, text: str, lowest: int, highest: int) -> int:
+    """The number that an option's text says.
+
+    >>> whole_number("--threads", "two", 1, 256)
+    Traceback (most recent call last):
+        ...
+    gatework.errors.ConfigError: --threads: must be a whole number from 1 to 256; got 'two'.
+    """
+    try:
+        number = int(text)
+    except ValueError:
+        number = lowest - 1
+    if not lowest <= number <= highest:
+        raise ConfigError(
+            f"{option}: must be a whole number from {lowest} to {highest}; got {text!r}."
+        )
+    return number
+
+
 def _option(name: str, field: FieldInfo, training: bool) -> inspect.Parameter:
     kind = _plain_type(field.annotation)
-    default = field.default
-    if isinstance(default, tuple):
-        shown = ",".join(f"{v:g}" for v in default)
-    else:
-        shown = "found from the data" if default is None else str(default)
-    text = field.description or ""
     choices = _choices(field.annotation)
-    if choices:
-        text += " One of " + ", ".join(choices) + "."
     flag = "--" + name.replace("_", "-")
-    declaration = f"{flag}/--no-{flag[2:]}" if kind is bool else flag
     option = typer.Option(
-        declaration,
-        help=f"{text} [default: {shown}]",
+        f"{flag}/--no-{flag[2:]}" if kind is bool else flag,
+        help=f"{field.description or ''}{_default(field.default)}",
+        metavar=None if kind is bool else "|".join(choices) or _METAVARS[kind],
         show_default=False,
         rich_help_panel=TRAINING if training else MODEL,
     )
+    given = bool if kind is bool else str
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
-        annotation=Annotated[kind | None, option],
+        annotation=Annotated[given | None, option],
     )
 
 
+def _default(default: Any) -> str:
+    """Words such as " (default: 24)"; in brackets they would be taken for markup and vanish."""
+    if default is None:
+        return ""  # the description says how it is found
+    shown = ",".join(f"{v:g}" for v in default) if isinstance(default, tuple) else default
+    return f" (default: {shown})"
+
+
 def _plain_type(annotation: Any) -> type:
-    """What the command line parses: int, float, bool; text for everything else, left to the config."""
+    """int, float, bool; text for everything else."""
     if get_origin(annotation) in (Union, types.UnionType):
         annotation = next(a for a in get_args(annotation) if a is not type(None))
     return annotation if annotation in (int, float, bool) else str

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from gatework.cli.shared import Debug, IgnoreExtra, Mend, Model, Quiet, Resample, load_model
+
 
 def register(app: typer.Typer, line: str) -> None:
     """Add the verb."""
@@ -15,39 +17,44 @@ def register(app: typer.Typer, line: str) -> None:
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="Folder of a saved model.")],
-    data: Annotated[Path, typer.Argument(help="Table with the latest rows.")],
+    model: Model,
+    data: Annotated[Path, typer.Argument(help="Table with the latest rows.", metavar="DATA")],
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", help="File: .csv, .parquet, .json or .jsonl. [default: print CSV]"
+            "-o",
+            "--output",
+            help="File: .csv, .tsv, .parquet, .json or .jsonl; without it the forecast is printed.",
+            metavar="FILE",
         ),
     ] = None,
-    ignore_extra: Annotated[
-        bool, typer.Option(help="Pass over columns that the training table did not have.")
-    ] = False,
-    mend: Annotated[
-        bool, typer.Option(help="Sort rows and merge duplicates instead of refusing.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option(help="Print results only.")] = False,
+    ignore_extra: IgnoreExtra = False,
+    resample: Resample = None,
+    mend: Mend = False,
+    quiet: Quiet = False,
     json: Annotated[
-        bool, typer.Option("--json", help="Print the forecast as JSON records.")
+        bool,
+        typer.Option(
+            "--json", help="Print the forecast as an array of JSON records.", show_default=False
+        ),
     ] = False,
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Forecast the steps that follow a table."""
-    from gatework.data.write import write_table
+    from gatework.data.write import check_ending, table_bytes, write_table
     from gatework.files import check_writable
-    from gatework.tasks.registry import load
 
     if output is not None:
+        check_ending(output)
         check_writable(output)
-    forecast = load(model).predict(data, extra="ignore" if ignore_extra else "error", mend=mend)
+    forecast = load_model(model, data).predict(
+        data, extra="ignore" if ignore_extra else "error", resample=resample, mend=mend
+    )
     if output is not None:
         write_table(forecast, output)
-        if not quiet:
+        if not (quiet or json):
             print(f"{forecast.height} rows written to {output}", file=sys.stderr)
     if json:
-        print(forecast.write_json())
+        print(table_bytes(forecast, ".json").decode().strip())
     elif output is None:
-        sys.stdout.write(forecast.write_csv())
+        print(table_bytes(forecast, ".csv").decode(), end="")

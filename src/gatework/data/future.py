@@ -43,9 +43,9 @@ def extend(
             stop = first + int(seen[-1]) + 1 if len(seen) else first
             if end - stop < horizon and stop - first >= context:
                 raise DataError(
-                    f"{table.source}: {_which(table, name)}{', '.join(table.schema.known)} are known-future "
-                    f"covariates, so {horizon} rows must follow the last observed target with their "
-                    f"values and empty targets; there are {end - stop}."
+                    f"{table.source}: {_which(table, name)}the future of {', '.join(table.schema.known)} is "
+                    f"needed: {horizon} rows must follow the last observed target, with their values and "
+                    f"empty targets; there are {end - stop}."
                 )
         if stop - first < context:
             short.append(str(name))

@@ -166,7 +166,8 @@ def check_columns(
         raise DataError(
             f"{table.name}: has {_plural(unknown, 'column')} "
             f"{', '.join(map(repr, unknown))} that the table of the fit did not have. "
-            f"{nearest(unknown[0], schema.columns)} Remove or rename, or ignore extra columns."
+            f"{nearest(unknown[0], schema.columns)} Remove or rename, or pass over extra "
+            "columns with extra='ignore' (--ignore-extra)."
         )
     present = [c for c in schema.targets if c in names]
     _check_values(table, schema, targets=present, all_missing=False)
@@ -273,6 +274,17 @@ def _find_time(
             f"{table.name}: {len(found)} columns could be the time: "
             f"{', '.join(map(repr, found))}. Name one with time= (--time)."
         )
+    stamps = [c for c in taken & set(table.frame.columns) if looks_like_time(table, c)]
+    if stamps:
+        raise ConfigError(
+            f"{table.name}: {stamps[0]!r}, which holds the timestamps, is named as something else. "
+            "Leave it to the time, or use time='none' to take the rows in their order."
+        )
+    if time_format is not None and any(looks_like_time(table, c) for c in free):
+        raise ConfigError(
+            f"{table.name}: no column reads as time_format {time_format!r}. Correct it, or leave it "
+            "out to have it found."
+        )
     raise DataError(
         f"{table.name}: no column holds timestamps. Name the time column with time= (--time), "
         f"or use time='none' to take the rows in their order. "
@@ -359,6 +371,9 @@ def _find_targets(
     for column in texts[:1]:
         value = table.frame[column].drop_nulls().first()
         example = f" Column {column!r} holds text such as {value!r}."
+    empty = [c for c in left if table.frame[c].null_count() == table.frame.height]
+    if empty and not example:
+        example = f" Of column {empty[0]!r} every value is missing."
     raise DataError(f"{table.name}: no numeric column is left to forecast.{example}")
 
 

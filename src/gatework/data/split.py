@@ -42,15 +42,21 @@ def check_split(split: Sequence[float] | None) -> tuple[float, float, float]:
             f"split: three parts are needed, training, validation and test, as shares (0.7,0.1,0.2) "
             f"or row counts (8640,2880,2880); got {len(parts)}."
         )
-    if any(p < 0 or p != p for p in parts) or parts[0] <= 0:
+    if any(not 0 <= p < 2**53 for p in parts) or parts[0] <= 0:
         raise ConfigError(
-            f"split: parts must not be negative and training must not be empty; got {parts}."
+            "split: parts must be finite and not negative, and training must not be empty; got "
+            f"{', '.join(f'{p:g}' for p in parts)}."
         )
     shares = all(p <= 1 for p in parts)
     if shares and abs(sum(parts) - 1) > 1e-6:
-        raise ConfigError(f"split: shares must sum to 1; {parts} sum to {sum(parts):g}.")
-    if not shares and any(p != int(p) for p in parts):
-        raise ConfigError(f"split: mix neither shares nor fractions with row counts; got {parts}.")
+        raise ConfigError(
+            f"split: shares must sum to 1; {', '.join(f'{p:g}' for p in parts)} sum to {sum(parts):g}."
+        )
+    if not shares and any(p % 1 != 0 for p in parts):  # infinity too: its remainder is NaN
+        raise ConfigError(
+            "split: give either shares that sum to 1 or whole row counts; got "
+            f"{', '.join(f'{p:g}' for p in parts)}."
+        )
     if parts[1] == 0:
         raise ConfigError(
             "split: the validation part must not be empty; it chooses the best weights."
@@ -82,9 +88,10 @@ def split_by_time(
 
     Raises:
         DataError: too few rows, with the number needed.
+        ConfigError: row counts that cannot hold a window.
     """
     parts = check_split(split)
-    counts = parts[0] > 1
+    counts = _are_counts(parts)
     starts, ends = offsets[:-1].astype(np.int64), offsets[1:].astype(np.int64)
     tested = parts[2] > 0
     needed = context + horizon * (3 if tested else 2)
@@ -96,6 +103,12 @@ def split_by_time(
             f"(context + {3 if tested else 2} × horizon: training, validation"
             f"{' and test' if tested else ''} must each hold a horizon). Give more rows, or a shorter "
             "context or horizon."
+        )
+    if counts and (parts[0] < context + horizon or min(parts[1], parts[2] or horizon) < horizon):
+        raise ConfigError(
+            f"split: of row counts, training needs at least context + horizon = {context + horizon}, "
+            f"validation and test at least the horizon of {horizon} each (test may be 0); got "
+            f"{tuple(int(p) for p in parts)}."
         )
     if counts and longest < sum(parts):
         raise DataError(
@@ -116,11 +129,16 @@ def split_by_time(
     return Split(starts, *(starts + np.clip(cut, 0, ends - starts) for cut in cuts.T))
 
 
+def _are_counts(parts: tuple[float, float, float]) -> bool:
+    """Whether checked parts are row counts: shares are at most 1 each."""
+    return max(parts) > 1
+
+
 def _cuts(
     n: int, parts: tuple[float, float, float], context: int, horizon: int
 ) -> tuple[int, int, int]:
     """Ends of training, validation and test among ``n`` rows."""
-    if parts[0] > 1:
+    if _are_counts(parts):
         train, val, test = (int(p) for p in parts)
         return train, train + val, train + val + test
     test = max(round(parts[2] * n), horizon) if parts[2] else 0

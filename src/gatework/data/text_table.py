@@ -224,7 +224,8 @@ def _refuse_ragged(
     row = int(ragged[0])
     more = f" ({len(ragged)} such rows)" if len(ragged) > 1 else ""
     raise DataError(
-        f"{name}, row {row} (line {layout.starts[row] + blank}): has {layout.fields[row]} fields "
+        f"{name}, row {row} (line {layout.starts[row] + blank}): has {layout.fields[row]} "
+        f"{'field' if layout.fields[row] == 1 else 'fields'} "
         f"where the header has {len(columns)}{more}, separated by {SEPARATORS[separator]}. "
         "Correct the line; put quotes around a text that contains the separator."
     )

@@ -108,7 +108,8 @@ class Windows:
         else:
             order = torch.randperm(len(self), generator=shuffle)
             for which in torch.split(order, batch_size):
-                yield self.batch(which)
+                if len(which):  # nothing splits into one empty piece
+                    yield self.batch(which)
 
     def every(self, at_most: int) -> Windows:
         """At most ``at_most`` of the windows, evenly spread in time."""

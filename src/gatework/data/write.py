@@ -21,13 +21,26 @@ def write_table(frame: pl.DataFrame, path: str | os.PathLike[str]) -> None:
     Raises ConfigError for an unknown ending, OutputError when it cannot be written (folder missing,
     no permission, disk full).
     """
-    path = Path(path)
-    ending = path.suffix.lower()
+    check_ending(path)
+    write_atomically(path, table_bytes(frame, Path(path).suffix.lower()))
+
+
+def check_ending(path: str | os.PathLike[str]) -> None:
+    """Return when the ending of ``path`` names a kind of table; ConfigError otherwise."""
+    ending = Path(path).suffix.lower()
     if ending not in WRITE_ENDINGS:
         raise ConfigError(
             f"{path}: cannot write a table of kind {ending or 'without an ending'!r}. "
             f"Name a file that ends in one of {', '.join(WRITE_ENDINGS)}."
         )
+
+
+def table_bytes(frame: pl.DataFrame, ending: str) -> bytes:
+    """The content of a file of that ending.
+
+    >>> table_bytes(pl.DataFrame({"load": [1.5, None]}), ".csv")
+    b'load\\n1.5\\n""\\n'
+    """
     buffer = io.BytesIO()
     if ending == ".parquet":
         frame.write_parquet(buffer)
@@ -39,7 +52,7 @@ def write_table(frame: pl.DataFrame, path: str | os.PathLike[str]) -> None:
             plain.write_json(buffer)
         else:
             plain.write_ndjson(buffer)
-    write_atomically(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def _plain_times(frame: pl.DataFrame) -> pl.DataFrame:

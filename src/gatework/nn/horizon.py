@@ -231,9 +231,7 @@ class HorizonNetwork(nn.Module):
             features = torch.cat([batch.static, self.embed_static(batch.static_categories)], dim=-1)
             query = query + self.static(features)[:, None, None]
         # Queries (B or 1, K, m, H); states (Z, B*K, H) with the columns unfolded again.
-        unfolded = (
-            tuple(s.view(-1, B, K, H) for s in state)
-            if isinstance(state, tuple)
-            else state.view(-1, B, K, H)
-        )
-        return self.recurrent.fan_out(query, unfolded)
+        if isinstance(state, tuple):
+            h, c = (s.view(-1, B, K, H) for s in state)
+            return self.recurrent.fan_out(query, (h, c))
+        return self.recurrent.fan_out(query, state.view(-1, B, K, H))

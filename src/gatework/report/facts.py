@@ -219,6 +219,11 @@ class Facts:
         """Words for one step."""
         return text(self.profile.get("frequency"))
 
+    def by_step(self, target: str, score: str = "MAE") -> dict[str, list[float | None]]:
+        """Forecast name → its errors on a target by horizon step; those that have any."""
+        found = {n: s.horizon.get(target, {}).get(score, []) for n, s in self.forecasts.items()}
+        return {n: v for n, v in found.items() if any(e is not None for e in v)}
+
     def skill(self, target: str, baseline: str, score: str = "MAE") -> float | None:
         """``1 - model / baseline``: 0 as good, above 0 better."""
         own = self.model.targets.get(target, {}).get(score)

@@ -9,7 +9,7 @@ from gatework.report import forecast_scores as scored
 from gatework.report.facts import Facts
 from gatework.report.forecast_verdict import Verdict
 from gatework.report.page import Page, paragraph, plotly_source, tag
-from gatework.report.words import count, listing, steps
+from gatework.report.words import listing, steps
 
 
 def render(metrics: dict[str, Any]) -> str:
@@ -47,20 +47,16 @@ def render(metrics: dict[str, Any]) -> str:
 
 def _task(facts: Facts) -> str:
     """What was forecast, in a sentence."""
-    what = listing(facts.targets, 4) or "the targets"
-    ahead = f", {steps(facts.horizon, facts.frequency)} ahead" if facts.horizon else ""
+    what = f"Forecasts of {listing(facts.targets, 4) or 'the targets'}"
+    ahead = f"{steps(facts.horizon, facts.frequency)} ahead" if facts.horizon else ""
+    # Without a title of its own the heading names the targets already.
+    said = ", ".join([what, ahead] if facts.title and ahead else [ahead or what])
     series = facts.profile.get("series")
-    many = (
-        f", for {count(series, 'series').replace('seriess', 'series')}"
-        if isinstance(series, int) and series > 1
-        else ""
-    )
+    many = f", for {series:,} series" if isinstance(series, int) and series > 1 else ""
     cell = facts.settings.get("cell")
-    kind = (
-        f", with an {cell.upper()} network"
-        if cell in ("lstm", "rnn")
-        else ", with a GRU network"
-        if cell == "gru"
-        else ""
-    )
-    return f"Forecasts of {what}{ahead}{many}{kind}."
+    kinds = {
+        "lstm": ", with an LSTM network",
+        "gru": ", with a GRU network",
+        "rnn": ", with an RNN",
+    }
+    return f"{said}{many}{kinds.get(cell, '') if isinstance(cell, str) else ''}."

@@ -11,6 +11,7 @@ from typing import Any
 
 from gatework.report.facts import MODEL, Example, Facts, real, whole
 from gatework.report.words import count, is_moment, level, moment, number
+from gatework.report.words import passes as passes_text
 
 DASHES = ("dash", "dot-line", "dashdot")
 MAX_BANDS = 3
@@ -53,6 +54,7 @@ def fan(example: Example) -> Figure:
             "mode": mode,
             "line": {"color": "var(--truth)", "width": 1.6},
             "marker": {"color": "var(--truth)", "size": 3},
+            "cliponaxis": False,
             "hovertemplate": "measured %{y:.4~g}<extra></extra>",
         }
     )
@@ -74,6 +76,8 @@ def fan(example: Example) -> Figure:
         }
     )
     layout: dict[str, Any] = {"xaxis": {"nticks": 5}, "yaxis": {"nticks": 6}}
+    if before and len(after) > 1:
+        layout["xaxis"]["range"] = [before[0], after[-1]]
     if before:
         now = {"color": "var(--soft)", "width": 1, "dash": "dot"}
         line = {"type": "line", "xref": "x", "yref": "paper", "y0": 0, "y1": 1, "line": now}
@@ -119,18 +123,12 @@ def _fan_words(example: Example) -> str:
         for i, y, _ in seen
         if (a := low[i]) is not None and (b := high[i]) is not None and a <= y <= b
     )
-    return (
-        f"{said}; {inside} of {count(len(seen), 'measured value')} inside the {level(wide)} band."
-    )
+    return f"{said}; {inside} of {count(len(seen), 'value')} inside the {level(wide)} band."
 
 
 def horizon(facts: Facts, target: str) -> Figure | None:
     """MAE by horizon step of the model and the baselines."""
-    errors = {
-        name: steps
-        for name, s in facts.forecasts.items()
-        if any(v is not None for v in (steps := s.horizon.get(target, {}).get("MAE", [])))
-    }
+    errors = facts.by_step(target)
     own = errors.get(MODEL)
     if own is None or len(own) < 2:
         return None
@@ -138,7 +136,10 @@ def horizon(facts: Facts, target: str) -> Figure | None:
     # The model last, so that it lies on top.
     data = [_line(errors[n], *look[n], n == MODEL) for n in reversed(errors)]
     others = [n for n in errors if n != MODEL]
-    said = f"One step ahead the model's mean error is {number(own[0], 3)}, {len(own)} steps ahead {number(own[-1], 3)}."
+    said = (
+        f"One step ahead the model's mean error is {number(own[0], 3)}, "
+        f"{len(own)} steps ahead {number(own[-1], 3)}."
+    )
     if others:
         wins = sum(
             1
@@ -207,7 +208,7 @@ def training(facts: Facts) -> Figure | None:
         )
     ]  # fmt: skip
     best = whole(facts.training.get("best_epoch"))
-    said = f"{count(len(passes), 'pass').replace('passs', 'passes')} over the data."
+    said = f"{passes_text(len(passes))} over the data."
     if best in passes:
         score = scores[passes.index(best)]
         ring = {"size": 13, "symbol": "circle-open", "color": "var(--good)", "line": {"width": 2.5}}

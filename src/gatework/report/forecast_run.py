@@ -17,7 +17,7 @@ from gatework.report.page import (
     table,
     tag,
 )
-from gatework.report.words import count, duration, listing, moment, number, percent, steps
+from gatework.report.words import column, count, duration, listing, moment, number, percent, steps
 
 _ENDED = {
     "finished": "All passes that were allowed were run.",
@@ -26,11 +26,10 @@ _ENDED = {
     "diverged": "Training was stopped because the loss grew without bound; the best pass before was kept.",
 }
 _PARTS = {"train": "training", "validation": "validation", "test": "test"}
-_FOR = {
-    "train": "fits the weights, the scaling and the vocabularies",
-    "validation": "chooses the best pass and sets the bands",
-    "test": "judges; the model has not seen it",
-}
+PARTS = (
+    "The training part fits the weights, the scaling and the vocabularies; the validation part chooses the "
+    "best pass and sets the bands; the test part only judges."
+)
 DEFINITIONS = {
     "MAE, mean absolute error": "How far the forecast is off on average, in the unit of the target. "
     "An MAE of 2 says: off by 2, give or take. Smaller is better.",
@@ -41,8 +40,8 @@ DEFINITIONS = {
     "better than that. Smaller is better.",
     "sMAPE, symmetric percentage error": "The miss as a percentage of the mean size of forecast and "
     "measurement. It exaggerates where values are near zero; read it beside the others. Smaller is better.",
-    "WQL, weighted quantile loss": "Judges the bands and the median together: bands that are too narrow and bands that are "
-    "needlessly wide both cost. As a share of the target's size. Smaller is better.",
+    "WQL, weighted quantile loss": "Judges the bands and the median together: bands that are too narrow "
+    "and bands that are needlessly wide both cost. As a share of the target's size. Smaller is better.",
     "In 90 % band (coverage)": "The share of measured values that fell inside the band. For the 90 % band, "
     "near 90 % is right; higher means needlessly wide, lower means too sure of itself.",
     "Skill, smaller or larger error": "How much smaller the model's error is than the naive forecast's: "
@@ -71,11 +70,17 @@ def training(page: Page, facts: Facts) -> None:
         )
     else:
         said.append("No training step had to be undone.")
+    said.append(
+        "The two curves stand for different data, and part of the network is switched off at random while "
+        "training (dropout): compare each curve with itself, not with the other."
+    )
+    losses = column([real(r.get("train_loss")) for r in facts.history])
+    scores = column([real(r.get("validation")) for r in facts.history])
     rows = [
         [
             whole(r.get("epoch")) or i + 1,
-            number(real(r.get("train_loss"))),
-            number(real(r.get("validation"))),
+            losses[i],
+            scores[i],
             number(real(r.get("learning_rate")), 3),
             duration(real(r.get("seconds"))),
         ]
@@ -109,7 +114,6 @@ def data(page: Page, facts: Facts) -> None:
     profile = facts.profile
     span = texts(profile.get("span"))
     unused = texts(profile.get("not_used"))
-    season = facts.season
     page.section(
         "data",
         "Data",
@@ -118,9 +122,10 @@ def data(page: Page, facts: Facts) -> None:
                 ("Source", facts.source),
                 ("Rows", _counted(profile.get("rows"))),
                 ("Series", _counted(profile.get("series"))),
-                ("First and last", f"{moment(span[0])} to {moment(span[1])}" if len(span) == 2 else None),
+                ("From", moment(span[0]) if span else None),
+                ("To", moment(span[-1]) if span else None),
                 ("One step", facts.frequency),
-                ("Season", None if season is None else steps(season, facts.frequency) if season > 1 else "none found"),
+                ("Season", _season(facts)),
                 ("Gaps in time", _gaps(profile.get("gaps"), facts.frequency)),
                 ("Irregular timestamps", _share(profile.get("irregular_share"))),
                 ("Timestamps moved to the grid", _some(profile.get("snapped"))),
@@ -130,6 +135,7 @@ def data(page: Page, facts: Facts) -> None:
             ]
         ),
         _columns(facts),
+        paragraph(PARTS) if facts.split else "",
         _split(facts),
         tag("h3", "Found while reading") if facts.notes else "",
         bullets(facts.notes),
@@ -162,21 +168,26 @@ def _split(facts: Facts) -> object:
         rows.append(
             [
                 _PARTS.get(name, name),
-                moment(first),
-                moment(last),
+                tag("span", moment(first), class_="when"),
+                tag("span", moment(last), class_="when"),
                 count(real(fact.get("rows"))),
                 count(real(fact.get("windows"))),
-                _FOR.get(name, ""),
             ]
         )
     if not rows:
         return ""
     return table(
         "The split, in time order: each part lies after the one before",
-        ["Part", "From", "To", "Rows", "Forecasts", "What it does"],
+        ["Part", "From", "To", "Rows", "Forecasts"],
         rows,
-        left=[1, 2, 5],
+        left=[1, 2],
     )
+
+
+def _season(facts: Facts) -> str | None:
+    if facts.season is None:
+        return None
+    return steps(facts.season, facts.frequency) if facts.season > 1 else "none found"
 
 
 def _counted(value: object) -> str | None:
@@ -296,4 +307,6 @@ def use(page: Page, facts: Facts) -> None:
 def definitions(page: Page) -> None:
     """The scores in plain words."""
     entries = [tag("div", tag("dt", k), tag("dd", v)) for k, v in DEFINITIONS.items()]
-    page.section("words", "What the scores mean", tag("dl", *entries, class_="terms"))
+    page.section(
+        "words", "What the scores mean", tag("dl", *entries, class_="terms"), link="Definitions"
+    )

@@ -19,6 +19,7 @@ from gatework.report.page import (
     tag,
 )
 from gatework.report.words import (
+    column,
     comparison,
     count,
     duration,
@@ -26,6 +27,7 @@ from gatework.report.words import (
     listing,
     moment,
     number,
+    passes,
     percent,
     steps,
 )
@@ -35,20 +37,17 @@ MAX_DRAWN_TARGETS = 24
 # Up to this many targets have their table in the open.
 MAX_OPEN_TABLES = 3
 UNJUDGED = (
-    "There was no test part, so there is nothing to score. Run `gatework evaluate` on later data."
+    "There was no test part, so there is nothing to score. Run gatework evaluate on later data."
 )
 
 
 def headline(page: Page, facts: Facts, verdict: Verdict) -> None:
     """The verdict and three or four figures."""
     said = [tag("p", verdict.said, class_="said")]
-    if verdict.kind in ("won", "wary") and facts.verdict:
+    if verdict.kind == "wary" and facts.verdict:
         said.append(paragraph(facts.verdict))
     if verdict.lost:
-        lines = [
-            f"{target}: {listing([f'{name} is better ({chr(44).join(s)})'.replace(',', ', ') for name, s in found.items()])}"
-            for target, found in verdict.lost.items()
-        ]
+        lines = [f"{target}: {_defeats(found)}" for target, found in verdict.lost.items()]
         said.append(bullets(lines[:6]))
         if len(lines) > 6:
             said.append(details(f"{len(lines) - 6} more", bullets(lines[6:])))
@@ -63,7 +62,12 @@ def headline(page: Page, facts: Facts, verdict: Verdict) -> None:
         "In short",
         tag("div", *said, class_=f"verdict {verdict.kind}"),
         tag("dl", *keys, class_="keys") if keys else "",
+        link="Verdict",
     )
+
+
+def _defeats(found: dict[str, list[str]]) -> str:
+    return listing([f"not better than {name} ({', '.join(by)})" for name, by in found.items()])
 
 
 def _keys(facts: Facts) -> list[tuple[str, str, str]]:
@@ -73,9 +77,9 @@ def _keys(facts: Facts) -> list[tuple[str, str, str]]:
         name, skill = lead
         found.append(
             (
-                "Error against the best naive forecast",
-                comparison(skill),
-                f"mean absolute error (MAE) beside {name}"
+                "Error against naive",
+                comparison(skill).replace("smaller", "less").replace("larger", "more"),
+                f"MAE beside the best naive forecast ({name})"
                 + (", mean over the targets" if len(facts.targets) > 1 else ""),
             )
         )
@@ -103,8 +107,9 @@ def _keys(facts: Facts) -> list[tuple[str, str, str]]:
     seconds = real(facts.cost.get("fit_seconds"))
     if seconds is not None:
         size = real(facts.cost.get("parameters"))
-        note = count(size, "weight") if size is not None else ""
-        found.append(("Trained in", duration(seconds), note))
+        notes = [passes(len(facts.history))] if facts.history else []
+        notes += [count(size, "weight")] if size is not None else []
+        found.append(("Trained in", duration(seconds), ", ".join(notes)))
     return found
 
 
@@ -118,7 +123,9 @@ def forecasts(page: Page, facts: Facts) -> None:
         (f"{level(w)} band", "band", f"--swatch-{figures.MAX_BANDS - len(widths) + i + 1}")
         for i, w in enumerate(widths)
     ]
-    part = "test" if facts.judged else "validation"
+    part = "the test part, which the model has not seen in training"
+    if not facts.judged:
+        part = "the validation part, by which the best pass was chosen"
     drawn = list(dict.fromkeys(e.target for e in facts.examples))
     blocks = []
     for target in drawn:
@@ -135,8 +142,8 @@ def forecasts(page: Page, facts: Facts) -> None:
             )
         blocks.append((target, tag("div", *cards, class_="windows")))
     told = [
-        f"Windows spread over the {part} part, which the weights were not fitted to. The dotted line is "
-        "the moment of the forecast: what lies left of it the model saw, what lies right of it it did not. "
+        f"Windows spread over {part}. The dotted line is the moment of the forecast: the model saw what "
+        "lies left of it, and nothing of what lies right. "
     ]
     if widths:
         told.append(
@@ -157,28 +164,29 @@ def forecasts(page: Page, facts: Facts) -> None:
 
 def scores(page: Page, facts: Facts) -> None:
     """Tables of scores, the best of each column in bold."""
+    heading = "Scores beside the naive forecasts"
     if not facts.judged:
-        page.section("scores", "Scores beside the naive forecasts", paragraph(UNJUDGED))
+        page.section("scores", heading, paragraph(UNJUDGED), link="Scores")
         return
-    season = f" ({steps(facts.season, facts.frequency)} back)" if (facts.season or 0) > 1 else ""
-    seasonal = f", repeating the last season{season}" if "seasonal naive" in facts.baselines else ""
+    length = facts.season or 0
+    season = steps(length, facts.frequency)
+    seasonal = f"seasonal naive the last season of {season}, " if length > 1 else ""
     parts: list[object] = [
         paragraph(
             f"{count(facts.windows, 'forecast')} from the test part, each beside what came. The naive "
-            f"forecasts cost nothing: repeating the last value (naive){seasonal}, and drawing the line "
-            "from the first to the last value on (drift). A model is worth its trouble where it beats them."
+            f"forecasts cost nothing: naive repeats the last value, {seasonal}drift draws on the line from "
+            "the first to the last value. A model is worth its trouble where it beats them."
         )
     ]
     single = [(t, _score_table(facts, t)) for t in facts.targets if t in facts.model.targets]
     if len(single) > 1:
         parts.append(_overview(facts))
     for target, shown in single:
-        heading = tag("h3", target) if len(single) > 1 else ""
         if len(single) <= MAX_OPEN_TABLES:
-            parts += [heading, shown]
+            parts += [tag("h3", target) if len(single) > 1 else "", shown]
         else:
             parts.append(details(f"All scores of {target}", shown))
-    page.section("scores", "Scores beside the naive forecasts", *parts)
+    page.section("scores", heading, *parts, link="Scores")
 
 
 def _score_table(facts: Facts, target: str) -> Html:
@@ -186,30 +194,30 @@ def _score_table(facts: Facts, target: str) -> Html:
     covered = [
         p for p in facts.intervals if facts.model.targets[target].get(f"coverage_{p:g}") is not None
     ]
-    keys = [(s, None) for s in columns] + [(f"coverage_{p:g}", p / 100) for p in covered]
-    values = {
-        name: [s.targets.get(target, {}).get(key) for key, _ in keys]
-        for name, s in facts.forecasts.items()
-    }
-    rows = []
-    for name in values:
-        cells: list[object] = [tag("span", name, class_="own") if name == MODEL else name]
-        for i, (key, wanted) in enumerate(keys):
-            value = values[name][i]
-            others = [v[i] for v in values.values() if v[i] is not None]
-            shown = percent(value) if wanted is not None else number(value)
-            if key == "sMAPE" and value is not None:
-                shown = f"{number(value)} %"
-            off = [abs(v - wanted) if wanted is not None else v for v in others if v is not None]
-            own = None if value is None else abs(value - wanted) if wanted is not None else value
-            cells.append(best(shown) if own is not None and own <= min(off) else shown)
-        cells.append("" if name == MODEL else comparison(facts.skill(target, name)))
-        rows.append(cells)
-    heads: list[object] = [*columns, *(f"in {level(p)} band" for p in covered)]
+    keys: list[tuple[str, float | None]] = [(s, None) for s in columns]
+    keys += [(f"coverage_{p:g}", p / 100) for p in covered]
+    names = list(facts.forecasts)
+    cells: dict[str, list[object]] = {n: [n] for n in names}
+    cells[MODEL] = [tag("span", MODEL, class_="own")]
+    for key, wanted in keys:
+        values = [facts.forecasts[n].targets.get(target, {}).get(key) for n in names]
+        shown = column(values) if wanted is None else [percent(v) for v in values]
+        # How far from ideal: the error itself, or the distance to the coverage wanted.
+        off = [v if v is None or wanted is None else abs(v - wanted) for v in values]
+        least = min((v for v in off if v is not None), default=None)
+        for name, value, text in zip(names, off, shown, strict=True):
+            cells[name].append(best(text) if value is not None and value == least else text)
+    for name in names:
+        cells[name].append("" if name == MODEL else comparison(facts.skill(target, name)))
+    heads: list[object] = [
+        *("sMAPE, %" if s == "sMAPE" else s for s in columns),
+        *(f"in {level(p)} band" for p in covered),
+    ]
     return table(
-        f"Scores on {target}. Smaller is better; the share in a band is best near the band's name. Best in bold.",
+        f"Scores on {target}. Smaller is better; the share in a band is best near the band's name. "
+        "Best in bold.",
         ["Forecast", *heads, "Model’s MAE is"],
-        rows,
+        cells.values(),
     )
 
 
@@ -239,7 +247,7 @@ def by_step(page: Page, facts: Facts) -> None:
     """The error from the first to the last step of the horizon."""
     heading = "Error by horizon step"
     if not facts.judged:
-        page.section("steps", heading, paragraph(UNJUDGED))
+        page.section("steps", heading, paragraph(UNJUDGED), link="By step")
         return
     blocks = []
     for target in facts.targets[:MAX_DRAWN_TARGETS]:
@@ -249,26 +257,29 @@ def by_step(page: Page, facts: Facts) -> None:
             blocks.append((target, join([drawn, _step_table(facts, target)])))
     if not blocks:
         page.section(
-            "steps", heading, paragraph("One step is forecast: there is no course to draw.")
+            "steps",
+            heading,
+            paragraph("One step is forecast: there is no course to draw."),
+            link="By step",
         )
         return
     one = steps(1, facts.frequency)
     page.section(
         "steps",
         heading,
-        paragraph(f"The further ahead, the harder. A step is {one}." if one != "1 step" else "The further ahead, the harder."),
+        paragraph("The further ahead, the harder." + (f" A step is {one}." if one != "1 step" else "")),
         legend([(n, *s) for n, s in figures.styles(facts).items()]),
         choice("Target", blocks, group="steps"),
         _undrawn(facts),
+        link="By step",
     )  # fmt: skip
 
 
 def _step_table(facts: Facts, target: str) -> Html:
-    errors = {n: s.horizon.get(target, {}).get("MAE", []) for n, s in facts.forecasts.items()}
-    rows = [
-        [i + 1, *(number(v[i]) if i < len(v) else number(None) for v in errors.values())]
-        for i in range(len(errors[MODEL]))
-    ]
+    errors = facts.by_step(target)
+    length = max(map(len, errors.values()))
+    flat = column([e for v in errors.values() for e in v + [None] * (length - len(v))])
+    rows = [[i + 1, *flat[i::length]] for i in range(length)]
     return details(
         "Show the numbers",
         table(f"Mean absolute error on {target} by step ahead", ["Step", *errors], rows),
@@ -279,7 +290,9 @@ def calibration(page: Page, facts: Facts) -> None:
     """Coverage wanted against reached."""
     heading = "How sure the forecasts are"
     if not facts.judged or not facts.intervals:
-        page.section("calibration", heading, paragraph("No coverage was measured."))
+        page.section(
+            "calibration", heading, paragraph("No coverage was measured."), link="Certainty"
+        )
         return
     said, why = coverage_words(facts)
     parts: list[object] = [
@@ -317,7 +330,7 @@ def calibration(page: Page, facts: Facts) -> None:
         blocks.append((target, join(shown)))
     if blocks:
         parts.append(choice("Target", blocks, group="calibration"))
-    page.section("calibration", heading, *parts, _undrawn(facts))
+    page.section("calibration", heading, *parts, _undrawn(facts), link="Certainty")
 
 
 def _band_legend(facts: Facts) -> Html:

@@ -33,8 +33,8 @@ class Verdict:
             return cls(
                 "unjudged",
                 "Not judged: there was no test part.",
-                "Nothing here says how well this model forecasts. Give `fit` a split with a test part, or "
-                "run `gatework evaluate` on later data, before relying on it.",
+                "Nothing here says how well this model forecasts. Fit with a split that has a test part, "
+                "or run gatework evaluate on later data, before relying on it.",
                 {},
             )
         if not facts.baselines:
@@ -53,10 +53,11 @@ class Verdict:
                 "wary",
                 "Beats every naive forecast, but only just.",
                 "A lead this small can be chance. Judge the model on more data before preferring it to the "
-                "naive forecast, which costs nothing.",
+                "naive forecast, which costs nothing. " + _worse_bands(facts),
                 {},
             )
-        return cls("won", "Beats every naive forecast.", "", {})
+        said = facts.verdict or "The model beats every naive forecast."
+        return cls("won", said, _worse_bands(facts), {})
 
 
 def smallest_skill(facts: Facts) -> float | None:
@@ -96,6 +97,19 @@ def _lost(facts: Facts, target: str) -> dict[str, list[str]]:
     return found
 
 
+def _worse_bands(facts: Facts) -> str:
+    """A sentence where the point forecasts win and the bands do not."""
+    worse = {
+        f"{name} on {target}" if len(facts.targets) > 1 else name
+        for target in facts.targets
+        for name in facts.baselines
+        if (skill := facts.skill(target, name, "WQL")) is not None and skill < 0
+    }
+    if not worse:
+        return ""
+    return f"Its bands, though, are worse than those of {listing(sorted(worse))} (WQL)."
+
+
 def _defeat(facts: Facts, lost: dict[str, dict[str, list[str]]]) -> str:
     if not lost:
         return "Does not beat every naive forecast."
@@ -117,28 +131,44 @@ def _after_defeat(facts: Facts, lost: dict[str, dict[str, list[str]]]) -> str:
 
 
 def coverage_words(facts: Facts) -> tuple[str, str]:
-    """How honest the bands are, and the likely reason where they are not."""
-    wanted = next(
-        (p for p in facts.intervals if facts.model.overall.get(f"coverage_{p:g}") is not None), None
-    )
-    if wanted is None:
+    """How honest the widest band is, target by target, and the likely reason where it is not."""
+    for wanted in facts.intervals:
+        key = f"coverage_{wanted:g}"
+        reached = {
+            t: v
+            for t in facts.targets
+            if (v := facts.model.targets.get(t, {}).get(key)) is not None
+        }
+        if reached:
+            break
+    else:
         return "No coverage was measured.", ""
-    reached = facts.model.overall[f"coverage_{wanted:g}"] or 0.0
-    off = reached - wanted / 100
-    said = f"{100 * reached:.1f} % of the measured values fell inside the {wanted:g} % band"
-    if abs(off) <= NEAR_COVERAGE:
-        return f"{said}: it can be taken at its word.", ""
-    why = _calibration(facts)
-    if off > 0:
-        return (
-            f"{said}: it is wider than it needs to be, so forecasts look less certain than they are.",
-            "The usual reason is a test part that was calmer than the data by which the bands were set. "
-            + why,
+    low = [t for t, v in reached.items() if v < wanted / 100 - NEAR_COVERAGE]
+    high = [t for t, v in reached.items() if v > wanted / 100 + NEAR_COVERAGE]
+    shares = [100 * v for v in reached.values()]
+    if len(shares) == 1:
+        said = f"{shares[0]:.1f} % of the measured values fell inside the {wanted:g} % band: "
+        if low:
+            said += f"it is too narrow. Read it as a band of about {shares[0]:.0f} %."
+        elif high:
+            said += "it is wider than it needs to be, so forecasts look less certain than they are."
+        else:
+            said += "it can be taken at its word."
+    else:
+        found = [f"too narrow on {listing(low, 4)}"] if low else []
+        found += [f"wider than it needs to be on {listing(high, 4)}"] if high else []
+        said = (
+            f"The {wanted:g} % band held between {min(shares):.1f} and {max(shares):.1f} % of the measured "
+            f"values, depending on the target: it {'is ' * bool(found)}"
+            f"{' and '.join(found) or 'can be taken at its word'}."
         )
-    return (
-        f"{said}: it is too narrow. Read it as a band of about {100 * reached:.0f} %.",
-        "The usual reason is a test part that was more restless, or at another level, than the data by "
-        "which the bands were set. " + why,
+    reasons = ["more restless, or at another level,"] if low else []
+    reasons += ["calmer"] if high else []
+    if not reasons:
+        return said, ""
+    return said, (
+        f"The usual reason is a test part that was {' or '.join(reasons)} than the data by which the bands "
+        f"were set. {_calibration(facts)}"
     )
 
 

@@ -88,7 +88,6 @@ def table(
     columns: Sequence[object],
     rows: Iterable[Sequence[object]],
     *,
-    caption_hidden: bool = False,
     left: Sequence[int] = (),
 ) -> Html:
     """A table in a box of its own that scrolls sideways; the first cell of a row is its header.
@@ -117,7 +116,7 @@ def table(
         "div",
         tag(
             "table",
-            tag("caption", caption, class_="unseen" if caption_hidden else None),
+            tag("caption", tag("span", caption)),
             tag("thead", head),
             tag("tbody", *body),
         ),
@@ -180,12 +179,12 @@ class Page:
 
     def __init__(self, title: str) -> None:
         self._title = title
-        self._sections: list[tuple[str, str, Html]] = []
+        self._sections: list[tuple[str, str, str, Html]] = []
         self._figures = 0
 
-    def section(self, name: str, heading: str, *parts: object) -> None:
-        """Add a section; ``name`` is its anchor."""
-        self._sections.append((name, heading, join(parts)))
+    def section(self, name: str, heading: str, *parts: object, link: str | None = None) -> None:
+        """Add a section; ``name`` is its anchor, ``link`` a short heading for the list of sections."""
+        self._sections.append((name, link or heading, heading, join(parts)))
 
     def figure(
         self, spec: dict[str, Any], label: str, caption: object = None, *, size: str = "tall"
@@ -214,7 +213,7 @@ class Page:
             MissingDependencyError: plotly is not installed.
         """
         plotly = plotly_source()
-        links = [tag("li", tag("a", h, href=f"#{n}")) for n, h, _ in self._sections]
+        links = [tag("li", tag("a", k, href=f"#{n}")) for n, k, _, _ in self._sections]
         sections = [
             tag(
                 "section",
@@ -223,7 +222,7 @@ class Page:
                 id=n,
                 aria_labelledby=f"{n}-heading",
             )
-            for n, h, body in self._sections
+            for n, _, h, body in self._sections
         ]
         head = [
             Html('<meta charset="utf-8">'),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Sequence
 
 NONE = "–"
 NBSP = "\u00a0"
@@ -33,12 +35,30 @@ def number(value: float | None, digits: int = 4) -> str:
     return text.replace("-", MINUS)
 
 
+def column(values: Sequence[float | None], digits: int = 4) -> list[str]:
+    """Numbers to stand below each other: one count of decimals, that the largest needs.
+
+    >>> column([2.56, 12.3456, None, 0.5])
+    ['2.56', '12.35', '–', '0.50']
+    """
+    largest = max((abs(v) for v in values if v is not None), default=0.0)
+    if not 1e-4 <= largest < 1e9:
+        return [number(v, digits) for v in values]
+    decimals = max(0, digits - 1 - math.floor(math.log10(largest)))
+    return [NONE if v is None else f"{v:,.{decimals}f}".replace("-", MINUS) for v in values]
+
+
 def count(value: float | None, noun: str = "") -> str:
     """A whole number with its noun: ``1 window``, ``2,857 windows``."""
     if value is None:
         return NONE
     words = f"{value:,.0f}"
     return f"{words} {noun}{'' if round(value) == 1 else 's'}" if noun else words
+
+
+def passes(value: int) -> str:
+    """``1 pass``, ``8 passes``."""
+    return f"{value:,} pass{'' if value == 1 else 'es'}"
 
 
 def percent(share: float | None, digits: int = 1) -> str:

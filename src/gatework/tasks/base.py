@@ -24,6 +24,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from gatework._version import __version__
 from gatework.errors import ConfigError, NotFittedError, nearest
 from gatework.model_files import (
     CHECKPOINT,
@@ -145,7 +146,13 @@ class Task(ABC, Generic[Settings, Prepared]):
         trainer = Trainer(self._objective(prepared), self._train_config(prepared), progress, keeper)
         self.training_ = trainer.run(resume=resume)
         self._calibrate(prepared, progress)
-        self.metrics_ = self._judge(prepared, progress)
+        self.metrics_ = {
+            "task": self.name,
+            "gatework_version": __version__,
+            "settings": self.config.model_dump(mode="json"),
+            "training": self.training_.to_json(),
+            **self._judge(prepared, progress),
+        }
         return self
 
     def save(self, path: str | Path, *, keep_checkpoint: bool = False) -> Path:
@@ -165,7 +172,7 @@ class Task(ABC, Generic[Settings, Prepared]):
             network=network,
             preprocessing=preprocessing,
             tensors={**weights, **tensors},
-            metrics={**self.metrics_, "training": self.training_.to_json()},
+            metrics=self.metrics_,
             card=self._card(),
             report=self._report(),
         )
@@ -192,9 +199,7 @@ class Task(ABC, Generic[Settings, Prepared]):
             others = {k: v for k, v in folder.tensors.items() if not k.startswith("network.")}
             model._from_parts(folder.network, folder.preprocessing, others)
             model.network_.load_state_dict(weights)
-            training = dict(folder.metrics.pop("training", {}))
-            training.pop("steps_per_second", None)
-            model.training_ = TrainResult(**training)
+            model.training_ = TrainResult.from_json(folder.metrics.get("training", {}))
         except (ConfigError, KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
             first = (
                 str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -249,6 +254,21 @@ class Task(ABC, Generic[Settings, Prepared]):
             )
 
 
+# pydantic's kinds of error in our words; others keep pydantic's
+RULES = {
+    "greater_than_equal": "must be at least {ge}",
+    "greater_than": "must be more than {gt}",
+    "less_than_equal": "must be at most {le}",
+    "less_than": "must be less than {lt}",
+    "finite_number": "must be a finite number",
+    "literal_error": "must be {expected}",
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "must be a whole number"),
+    "int_parsing_size": "is too large",
+    **dict.fromkeys(("float_parsing", "float_type"), "must be a number"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "must be true or false"),
+}
+
+
 def validate(task: type[Task[Any, Any]], settings: dict[str, Any]) -> TrainConfig:
     """The task's config, or one ConfigError that names the setting, the value and what is allowed."""
     unknown = [name for name in settings if name not in task.Config.model_fields]
@@ -261,11 +281,11 @@ def validate(task: type[Task[Any, Any]], settings: dict[str, Any]) -> TrainConfi
         return task.Config(**settings)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "settings"
-        message = first["msg"].removeprefix("Value error, ")
-        given = (
-            "" if first["type"] == "missing" or not first["loc"] else f"; got {first['input']!r}"
-        )
+        where = str(first["loc"][0]) if first["loc"] else "settings"
+        rule = RULES.get(first["type"])
+        message = rule.format(**first.get("ctx", {})) if rule else first["msg"]
+        message = message.removeprefix("Value error, ")
+        given = f"; got {first['input']!r}" if first["loc"] and "; got " not in message else ""
         raise ConfigError(f"{task.__name__}: {where}: {message}{given}.") from None
 
 

@@ -30,9 +30,10 @@ from gatework.data.series import SeriesTable, arrange
 from gatework.data.split import Split, split_by_time
 from gatework.data.table import Table, read_table
 from gatework.data.windows import WindowBatch, Windows, window_starts, with_any_observed
-from gatework.errors import ConfigError, DataError, GateworkWarning
+from gatework.errors import ConfigError, DataError, GateworkWarning, MissingDependencyError
 from gatework.nn.horizon import HorizonNetwork, HorizonSpec
 from gatework.nn.quantiles import check_levels
+from gatework.report.card import forecast_card
 from gatework.tasks.backtest import Backtest, Evaluation, Judge
 from gatework.tasks.base import Task, spec_to_json
 from gatework.tasks.forecast_stream import ForecastStream
@@ -68,7 +69,7 @@ class ForecastConfig(TrainConfig):
     segment: int | None = Field(
         None, ge=1, description="Steps read at once; 1 reads step by step. Found from the season."
     )
-    dropout: float = Field(0.1, ge=0, lt=1, description="Dropout before the output layer.")
+    dropout: float = Field(0.5, ge=0, lt=1, description="Dropout before the output layer.")
     normalize: Literal["last", "standard", "none"] = Field(
         "last",
         description="What each window is rid of: its last value, its mean and deviation, or nothing.",
@@ -357,7 +358,10 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
             "profile": prepared.table.profile,
             "notes": self._notes,
             "split": _split_facts(prepared),
+            "source": Path(prepared.table.source).name,
+            "context": prepared.context,
             "season": prepared.season,
+            "calibrated": self.offsets_ is not None,
             "targets": list(prepared.table.schema.targets),
             "examples": self._examples(prepared),
             "cost": {
@@ -374,7 +378,9 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
 
     # ---- using --------------------------------------------------------------------------------------
 
-    def predict(self, data: Any, *, extra: str = "error", mend: bool = False) -> pl.DataFrame:
+    def predict(
+        self, data: Any, *, extra: str = "error", resample: str | None = None, mend: bool = False
+    ) -> pl.DataFrame:
         """Forecast of the ``horizon`` steps after the end of each series in ``data``.
 
         Args:
@@ -382,7 +388,7 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
                 covariates must be given for the horizon: rows after the last measured target, with the
                 targets empty.
             extra: ``"ignore"`` to pass over columns that ``fit`` did not see.
-            mend: as in ``fit``.
+            resample, mend: as in ``fit``.
 
         Returns:
             A row per series, step and target: ``series`` (where there are several), ``timestamp``,
@@ -393,7 +399,7 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
             DataError: missing or extra columns, another frequency, too few rows.
         """
         self._check_fitted("predict")
-        table = self._read(data, need_targets=True, extra=extra, mend=mend)
+        table = self._read(data, need_targets=True, extra=extra, resample=resample, mend=mend)
         table, origins, short = self._future(table)
         if short:
             warnings.warn(
@@ -407,7 +413,13 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
         return self._frame(table, origins, mean, quantiles)
 
     def evaluate(
-        self, data: Any, *, stride: int = 1, extra: str = "error", mend: bool = False
+        self,
+        data: Any,
+        *,
+        stride: int = 1,
+        extra: str = "error",
+        resample: str | None = None,
+        mend: bool = False,
     ) -> Evaluation:
         """Scores of a rolling-origin backtest over ``data``, beside the naive forecasts.
 
@@ -418,7 +430,7 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
             DataError: fewer rows than ``context + horizon``, or columns that do not fit.
         """
         self._check_fitted("evaluate")
-        table = self._read(data, need_targets=True, extra=extra, mend=mend)
+        table = self._read(data, need_targets=True, extra=extra, resample=resample, mend=mend)
         return self._evaluate(table, self._backtest_windows(table, stride))
 
     def backtest(self, data: Any, *, stride: int = 1, mend: bool = False) -> Backtest:
@@ -438,11 +450,20 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
 
     # ---- inside -------------------------------------------------------------------------------------
 
-    def _read(self, data: Any, *, need_targets: bool, extra: str, mend: bool) -> SeriesTable:
+    def _read(
+        self,
+        data: Any,
+        *,
+        need_targets: bool,
+        extra: str,
+        resample: str | None = None,
+        mend: bool,
+    ) -> SeriesTable:
         raw: Table = read_table(data)
         schema = self.encoder_.schema
         check_columns(raw, schema, need_targets=need_targets, extra=cast("Any", extra))
-        return arrange(raw, schema, frequency=self.encoder_.frequency, mend=mend)
+        frequency = self.encoder_.frequency
+        return arrange(raw, schema, frequency=frequency, resample=resample, mend=mend)
 
     def _backtest_windows(self, table: SeriesTable, stride: int) -> Windows:
         if stride < 1:
@@ -571,6 +592,18 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
             seconds.append(time.perf_counter() - started)
         return 1e3 * float(np.median(seconds))
 
+    def _card(self) -> str:
+        return forecast_card(self.metrics_)
+
+    def _report(self) -> str | None:
+        from gatework.report.forecast import render
+
+        try:
+            return render(self.metrics_)
+        except MissingDependencyError as error:
+            warnings.warn(f"no report.html: {error}", GateworkWarning, stacklevel=3)
+            return None
+
     # ---- saving -------------------------------------------------------------------------------------
 
     def _parts(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]:
@@ -618,10 +651,13 @@ def default_segment(context: int, season: int) -> int:
 
 
 def batch_size(config: ForecastConfig, windows: int) -> int:
-    """Windows in a batch: about sixty steps a pass or more, between 16 and 256."""
+    """Windows in a batch: a 250th of them, as a power of two from 16 to 256.
+
+    Small batches generalise better here: on ETTh1's validation part 32 windows beat 256 in every setting.
+    """
     if config.batch_size is not None:
         return config.batch_size
-    return int(np.clip(2 ** int(np.log2(max(windows / 30, 1))), 16, 256))
+    return int(np.clip(2 ** int(np.log2(max(windows / 250, 1))), 16, 256))
 
 
 def calibration_windows(validation: Windows) -> Windows:

@@ -28,7 +28,7 @@ def drift(y: Array, origins: IntArray, first: IntArray, horizon: int, context: i
     span = np.maximum(last_row - start_row, 1)
     slope = np.where(last_row > start_row, (last - start) / span, 0.0)
     ahead = (origins[:, None] - 1 - last_row)[:, None] + np.arange(1, horizon + 1)[None, :, None]
-    return last[:, None] + slope[:, None] * ahead
+    return np.asarray(last[:, None] + slope[:, None] * ahead)
 
 
 def seasonal_naive(
@@ -61,9 +61,10 @@ def find_season(y: Array, offsets: IntArray, ends: IntArray, candidates: Sequenc
     """Season length in steps, 1 when there is none.
 
     The lag whose autocorrelation is highest among those that a calendar suggests (``candidates``) and the
-    peaks of the autocorrelation itself, when it exceeds both 0.1 and five times the 1/sqrt(n) of white
-    noise (five, as it is the highest of many).  Measured on the differenced series, so that a trend does
-    not pass for a season, on the training rows ``offsets[s]:ends[s]`` of the longest series.
+    peaks of the autocorrelation itself, when it exceeds both 0.1 and five times the 1/sqrt(pairs) of white
+    noise (five, as it is the highest of many; pairs: rows that lie the lag apart).  Measured on the
+    differenced series, so that a trend does not pass for a season, on the training rows
+    ``offsets[s]:ends[s]`` of the longest series.
 
     >>> t = np.arange(400.0)
     >>> find_season(np.sin(2 * np.pi * t / 12)[:, None], np.array([0, 400]), np.array([400]), [7])
@@ -88,9 +89,10 @@ def find_season(y: Array, offsets: IntArray, ends: IntArray, candidates: Sequenc
     expected = [c for c in usable if c in candidates and acf[c] >= 0.75 * highest]
     good = expected or usable
     best = next(lag for lag in good if acf[lag] >= 0.9 * max(acf[g] for g in good))
-    # Fewer pairs lie a long lag apart, and differences of noise vary 1.5 times as much as noise.
-    pairs = int(ends[s] - offsets[s]) - 1 - best
-    floor = max(0.1, 5 * np.sqrt(1.5 / max(pairs, 1)))
+    # The longer the lag, the fewer the pairs: with n in their place, one noise in seven of 1000 rows
+    # had a "season" near n/2.
+    pairs = int(ends[s] - offsets[s]) - best
+    floor = max(0.1, 5 / np.sqrt(max(pairs, 1)))
     return best if acf[best] > floor else 1
 
 

@@ -11,7 +11,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from gatework.errors import ModelFileError
-from gatework.files import write_atomically
+from gatework.files import cannot_write, write_atomically
 
 FORMAT = "gatework-checkpoint-1"
 
@@ -39,7 +39,10 @@ class Checkpoint:
             "fingerprint": self.fingerprint,
             "facts": json.dumps(facts),
         }
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_write(self.path, error) from None
         write_atomically(self.path, save({k: v.contiguous() for k, v in tensors.items()}, metadata))
 
     def load(self, expected: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -10,9 +10,9 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    max_epochs: int = Field(20, ge=1, description="Passes over the training windows, at most.")
+    max_epochs: int = Field(12, ge=1, description="Passes over the training windows, at most.")
     patience: int = Field(
-        5, ge=1, description="Stop after this many passes without a better validation score."
+        3, ge=1, description="Stop after this many passes without a better validation score."
     )
     batch_size: int = Field(64, ge=1, description="Windows in a batch.")
     learning_rate: float = Field(1e-3, gt=0, le=1, description="AdamW's step size at its highest.")
@@ -25,7 +25,7 @@ class TrainConfig(BaseModel):
     weight_decay: float = Field(0.0, ge=0, description="AdamW's decoupled weight decay.")
     clip_norm: float = Field(1.0, gt=0, description="Gradients are scaled down to this norm.")
     ema: float = Field(
-        0.0,
+        0.995,
         ge=0,
         lt=1,
         description="Decay per step of the averaged weights that are judged and kept; 0: no averaging.",

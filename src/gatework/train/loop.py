@@ -75,8 +75,29 @@ class TrainResult:
         return sum(r.steps for r in self.history) / seconds if seconds else 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """All of it as plain values."""
-        return asdict(self) | {"steps_per_second": self.steps_per_second}
+        """All of it as plain JSON values: what is not finite is None."""
+        plain: dict[str, Any] = _finite(asdict(self) | {"steps_per_second": self.steps_per_second})
+        return plain
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> TrainResult:
+        """The result that ``to_json`` wrote; KeyError or TypeError when it is damaged."""
+        kept: dict[str, Any] = {k: v for k, v in data.items() if k != "steps_per_second"}
+        history: list[dict[str, Any]] = kept.pop("history", [])
+        for record in history:
+            record.update({k: math.nan for k, v in record.items() if v is None})
+        records = [EpochRecord(**record) for record in history]
+        score = kept.pop("best_score", None)
+        return cls(**kept, history=records, best_score=math.inf if score is None else score)
+
+
+def _finite(value: Any) -> Any:
+    """``value`` with None for every number that JSON cannot hold."""
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 class Trainer:
@@ -109,6 +130,7 @@ class Trainer:
         self.shuffle = torch.Generator().manual_seed(config.seed)
         self.result = TrainResult()
         self.damping = 1.0  # halved whenever a step has to be undone
+        self.undone_in_a_row = 0  # over the ends of passes, which may be short
         self.running_loss = math.nan
         self.best = [p.detach().clone() for p in self.parameters]
         self.average = [p.detach().clone() for p in self.parameters]
@@ -134,7 +156,7 @@ class Trainer:
                 self._run_epochs()
             except KeyboardInterrupt:
                 self.result.stopped = "interrupted"
-                if not self.result.history:
+                if not self.result.best_epoch:
                     raise
                 self.progress.message("interrupted: the best weights so far are kept")
             except DivergenceError as error:
@@ -161,7 +183,8 @@ class Trainer:
             lr = self._learning_rate(epoch)
             train_loss, seconds, steps = self._epoch(epoch, lr)
             score = self._validate()
-            better = score < result.best_score
+            # Weights that no step could change are not the best of anything.
+            better = score < result.best_score and not math.isnan(self.running_loss)
             if better:
                 result.best_epoch, result.best_score = epoch, score
             record = EpochRecord(
@@ -169,10 +192,12 @@ class Trainer:
             )
             result.history.append(record)
             self.progress.epoch(record)
-            if self.checkpoint is not None:
-                self.checkpoint.save(self._state())
             if not math.isfinite(score):
                 self._undo(f"pass {epoch}: the validation score is {score}")
+            if self.checkpoint is not None:  # after the undoing, which a resumed run has to know of
+                self.checkpoint.save(self._state())
+        if not result.best_epoch:
+            self._give_up(len(result.history))
 
     def _learning_rate(self, epoch: int) -> float:
         """Full rate for the warm-up passes, then times ``lr_decay`` a pass."""
@@ -182,7 +207,7 @@ class Trainer:
     def _epoch(self, epoch: int, lr: float) -> tuple[float, float, int]:
         """Mean loss, seconds and steps of one pass."""
         self.network.train()
-        total, steps, undone = 0.0, 0, 0
+        total, steps = 0.0, 0
         started = time.perf_counter()
         for batch in self.objective.batches(self.shuffle):
             for group in self.optimiser.param_groups:
@@ -191,14 +216,14 @@ class Trainer:
             # False at the first step, while the mean is NaN, and for losses that may be negative.
             exploded = self.running_loss > 0 and loss > EXPLOSION * self.running_loss
             if not (math.isfinite(loss) and math.isfinite(norm)) or exploded:
-                undone += 1
-                if undone > MAX_UNDONE:
+                self.undone_in_a_row += 1
+                if self.undone_in_a_row > MAX_UNDONE:
                     self._give_up(epoch)
                 self._undo(
                     f"pass {epoch}, step {steps + 1}: loss {loss:.4g}, gradient norm {norm:.4g}"
                 )
                 continue
-            undone = 0
+            self.undone_in_a_row = 0
             torch._foreach_copy_(self._before, [p.data for p in self.parameters])
             self.optimiser.step()
             self._update_average()
@@ -208,7 +233,8 @@ class Trainer:
                 loss if math.isnan(self.running_loss) else 0.95 * self.running_loss + 0.05 * loss
             )
             self.progress.step(loss)
-        return total / max(steps, 1), time.perf_counter() - started, steps
+        mean = total / steps if steps else math.nan
+        return mean, time.perf_counter() - started, steps
 
     def _gradient(self, batch: Any) -> tuple[float, float]:
         """Loss and norm of the clipped gradient, left in the parameters."""
@@ -230,9 +256,9 @@ class Trainer:
 
     def _give_up(self, epoch: int) -> None:
         raise DivergenceError(
-            f"training diverged in pass {epoch}: the loss stayed infinite or NaN after {MAX_UNDONE} "
-            "halvings of the learning rate. Check the data for values far outside the rest, or lower "
-            "learning_rate."
+            f"training diverged in pass {epoch}: the loss stayed infinite, NaN or far above its mean "
+            f"after {self.result.undone_steps} halvings of the learning rate. Check the data for values "
+            "far outside the rest, or lower learning_rate."
         )
 
     def _update_average(self) -> None:
@@ -272,6 +298,7 @@ class Trainer:
         facts = {
             "result": asdict(self.result),
             "damping": self.damping,
+            "undone_in_a_row": self.undone_in_a_row,
             "running_loss": self.running_loss if math.isfinite(self.running_loss) else None,
             "averaged_steps": self.averaged_steps,
         }
@@ -295,5 +322,6 @@ class Trainer:
         history = [EpochRecord(**r) for r in facts["result"].pop("history")]
         self.result = TrainResult(**facts["result"], history=history)
         self.damping, self.averaged_steps = facts["damping"], facts["averaged_steps"]
+        self.undone_in_a_row = facts["undone_in_a_row"]
         self.running_loss = math.nan if facts["running_loss"] is None else facts["running_loss"]
         self.progress.message(f"resumed after pass {len(history)}")

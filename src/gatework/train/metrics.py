@@ -86,7 +86,8 @@ class ForecastScores:
         put("sq", error**2)
         put("y", np.abs(y))
         size = np.abs(y) + np.abs(mean)
-        put("smape", np.divide(200 * error, size, out=np.zeros_like(error), where=size > 0))
+        # 0 of 0 is right; a NaN forecast is not, so it is divided and stays NaN.
+        put("smape", np.divide(200 * error, size, out=np.zeros_like(error), where=size != 0))
         put("scaled_abs", error / scale[:, None])
         put("scaled_sq", (error / scale[:, None]) ** 2)
         usable = np.broadcast_to((naive_error > 0)[:, None], error.shape)  # NaN > 0 is false
