@@ -71,13 +71,14 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
 
     >>> nearest("temprature", ["temperature", "load"])
     "Did you mean 'temperature'?"
+    >>> nearest("LOD", ["temperature", "load"])
+    "Did you mean 'load'?"
     >>> nearest("x", ["temperature", "load"])
     "There are: 'temperature', 'load'."
     """
     allowed = list(allowed)
-    close = get_close_matches(name, allowed, n=3, cutoff=0.6) or [
-        a for a in allowed if a.lower() == name.lower()
-    ]
+    folded = {a.casefold(): a for a in allowed}
+    close = [folded[c] for c in get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)]
     if close:
         return "Did you mean " + " or ".join(repr(c) for c in close) + "?"
     if not allowed:

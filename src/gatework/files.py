@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -92,12 +94,13 @@ def replace_folder(path: Path) -> Iterator[Path]:
 
     After an error, Ctrl-C included, the new folder is gone and ``path`` is as it was.
     """
+    asked, path = path, path.resolve()  # through a link, so that the link stays one
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
         os.chmod(temporary, 0o777 & ~_umask())
     except OSError as error:
-        raise cannot_write(path, error) from None
+        raise cannot_write(asked, error) from None
     try:
         yield temporary
         for file in temporary.rglob("*"):
@@ -105,14 +108,14 @@ def replace_folder(path: Path) -> Iterator[Path]:
                 _sync(file)
         _swap(temporary, path)
     except OSError as error:
-        raise cannot_write(path, error) from None
+        raise cannot_write(asked, error) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 def check_can_create(path: Path) -> None:
     """Raise OutputError when nothing can be made at ``path``; leaves nothing behind."""
-    parent = path.absolute().parent
+    parent = path.resolve().parent
     while not parent.exists() and parent != parent.parent:
         parent = parent.parent
     try:
@@ -122,9 +125,15 @@ def check_can_create(path: Path) -> None:
 
 
 def _swap(new: Path, path: Path) -> None:
-    """Rename ``new`` to ``path``; an old folder there is moved aside first and put back on failure."""
+    """Rename ``new`` to ``path``; an old folder there takes the name of ``new``, or is gone.
+
+    Where the system can exchange two names at once, no crash comes between; elsewhere the old folder is
+    moved aside first and put back on failure.
+    """
     if not path.exists():
         os.rename(new, path)
+        return
+    if _exchange(new, path):
         return
     aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
     try:
@@ -136,6 +145,18 @@ def _swap(new: Path, path: Path) -> None:
         raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _exchange(a: Path, b: Path) -> bool:
+    """Swap two names in one step (Linux); False where that cannot be done, and nothing has happened."""
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return bool(renameat2(here, os.fsencode(a), here, os.fsencode(b), exchange) == 0)
 
 
 def cannot_write(path: Path, error: OSError) -> OutputError:

@@ -11,6 +11,7 @@ report.html          the report, where plotly is installed
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from gatework._version import __version__
 from gatework.errors import ModelFileError, OutputError
-from gatework.files import check_can_create, replace_folder
+from gatework.files import cannot_write, check_can_create, replace_folder
 
 FORMAT = "gatework-model"
 FORMAT_VERSION = 1
@@ -59,16 +60,51 @@ def check_output_folder(path: Path) -> None:
 
     An earlier model, an empty folder and a folder that does not exist yet are fine.
     """
+    try:
+        _refuse_foreign(path)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+    check_can_create(path)
+
+
+def _refuse_foreign(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise OutputError(f"{path} is a file; a model is a folder. Choose another place with -o.")
-    if path.is_dir():
-        foreign = sorted(p.name for p in path.iterdir() if p.name not in _FILES)
-        if foreign:
-            raise OutputError(
-                f"{path} holds files that are not a model's ({', '.join(foreign[:3])}); saving would "
-                "replace the folder. Choose a new or empty one with -o."
-            )
-    check_can_create(path)
+    if not path.is_dir():
+        return
+    inside = sorted(p.name for p in path.iterdir())
+    # a run that was killed while it wrote its checkpoint has left .checkpoint.safetensors.….tmp
+    foreign = [
+        name
+        for name in inside
+        if name not in _FILES and not (name.startswith(f".{CHECKPOINT}.") and name.endswith(".tmp"))
+    ]
+    # A README.md or a config.json alone is anybody's.
+    if not foreign and inside and not _is_ours(path):
+        foreign = inside
+    if foreign:
+        raise OutputError(
+            f"{path} holds files that are not a model's ({', '.join(foreign[:3])}); saving would "
+            "replace the folder. Choose a new or empty one with -o."
+        )
+    place = path.resolve()
+    here = Path.cwd()
+    if place == here or place in here.parents or place.is_mount():
+        which = "a mounted file system" if place.is_mount() else "the folder you are in"
+        raise OutputError(
+            f"{path} is {which}, which cannot be replaced. Name a folder in it with -o, such as "
+            f"-o {path / 'model'}."
+        )
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a folder holds a model, whole or damaged, or the checkpoint of one."""
+    if (path / CHECKPOINT).is_file() or (path / "preprocessing.json").is_file():
+        return True  # others have a config.json and a model.safetensors too
+    with suppress(OSError, ValueError, RecursionError):
+        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        return isinstance(config, dict) and config.get("format") == FORMAT
+    return False
 
 
 def write_model(path: Path, model: ModelFolder, *, keep_checkpoint: bool = False) -> None:

@@ -338,6 +338,9 @@ def test_round_trip_through_json(calendar: bool) -> None:
         lambda d: d.update(target_mean=[[1.0]]),
         lambda d: d.update(target_std="much"),
         lambda d: d.update(vocabularies=None),
+        lambda d: d.update(missing=3),
+        lambda d: d.update(past_scale=[[1.0, 2.0], [1.0, 2.0]]),
+        lambda d: d.update(static_scale=[[], []]),
         lambda d: d["series"].append("c"),
     ],
 )
@@ -345,9 +348,8 @@ def test_a_damaged_encoder_is_refused(damage: Any) -> None:
     table = make_table()
     data = json.loads(as_text(encoder_of(table, ends(table))))
     damage(data)
-    with pytest.raises((KeyError, TypeError, ValueError, AttributeError)) as error:
+    with pytest.raises((KeyError, TypeError, ValueError)):
         TableEncoder.from_json(data)
-    assert type(error.value) is not AttributeError
 
 
 def test_a_constant_target_is_refused_by_name() -> None:

@@ -131,7 +131,7 @@ def test_row_labels_follow_blank_lines_and_line_breaks_in_quotes(tmp_path: Path)
         (b"\n \n", ["empty"]),
         (b"a,b\n", ["header (a, b) but no rows"]),
         (b"a,b,a\n1,2,3\n", ["'a' occurs twice (columns 1 and 3)", "Rename"]),
-        (b"a,b\n1,2\n3\n", ["row 2 (line 3)", "has 1 fields", "header has 2"]),
+        (b"a,b\n1,2\n3\n", ["row 2 (line 3)", "has 1 field", "header has 2"]),
         (b"a,b\n1,2\n3,4,5\n6,7,8\n", ["row 2 (line 3)", "has 3 fields", "2 such rows", "comma"]),
         (b"a;b\n1;2\n3;4;5\n", ["row 2 (line 3)", "separated by semicolon"]),
         (b'a,b\n1,2\n3,"x\n4,5\n', ["line 3", "quote", "never closed"]),

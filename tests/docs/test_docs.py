@@ -31,8 +31,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-import polars as pl
 import pytest
 import typer
 
@@ -85,12 +83,12 @@ class WrongPageError(AssertionError):
     """A block does not do what the page says; the message names page and line."""
 
 
-def run_page(text: str, name: str, names: dict[str, Any] | None = None) -> int:
+def run_page(text: str, name: str) -> int:
     """Run every block of a page in the present folder; the number of python blocks and commands run.
 
     Raises WrongPageError for the first that fails, ends with another exit code, or prints something else.
     """
-    names = {"__name__": "snippet", **(names or {})}
+    names: dict[str, Any] = {"__name__": "snippet"}
     printed, count = "", 0
     for block in blocks_of(text):
         where = f"{name}, line {block.line}"
@@ -171,34 +169,10 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def readme_names() -> dict[str, Any]:
-    """What the README's snippets take for granted: a public table by its name, and frames of meters."""
-    rng = np.random.default_rng(0)
-    t = np.arange(24 * 90)
-    times = np.datetime64("2016-07-01T00:00", "us") + t * np.timedelta64(3600, "s")
-    day = np.sin(2 * np.pi * t / 24)
-    etth1 = pl.DataFrame({"date": times}).with_columns(
-        pl.Series(name, (10 + k + 3 * day + rng.normal(0, 0.4, len(t))).round(3))
-        for k, name in enumerate(("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT"))
-    )
-    etth1 = etth1.with_columns(date=pl.col("date").dt.to_string("%Y-%m-%d %H:%M:%S"))
-    etth1.head(24 * 80).write_csv("ETTh1.csv")
-    etth1.slice(24 * 60, 24 * 20).write_csv("latest.csv")
-    etth1.tail(24 * 30).write_csv("later.csv")
-    frame = pl.concat(
-        pl.DataFrame(
-            {"meter": [meter] * len(t), "timestamp": times, "load": size * (10 + 3 * day)}
-        ).with_columns(load=pl.col("load") + pl.Series(rng.normal(0, 0.3 * size, len(t))))
-        for meter, size in (("north", 1.0), ("south", 20.0))
-    )
-    return {"frame": frame, "later_frame": frame, "row": frame.row(0, named=True)}
-
-
 @EVERY_RUN
 @pytest.mark.usefixtures("quick")
 def test_every_snippet_runs(page: Path) -> None:
-    names = readme_names() if page.name == "README.md" else {}
-    count = run_page(page.read_text(encoding="utf-8"), page.name, names)
+    count = run_page(page.read_text(encoding="utf-8"), page.name)
     assert count or page.name in ("README.md", "design.md", "dependencies.md", "index.md")
 
 

@@ -89,7 +89,7 @@ SHAPES = [(12, 6, 3), (10, 7, 4), (7, 5, 1), (5, 3, 8), (1, 1, 1)]
 
 
 @pytest.mark.parametrize("normalize", ["last", "standard", "none"])
-@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn", "feedforward"])
 @pytest.mark.parametrize(("context", "horizon", "segment"), SHAPES)
 def test_every_output_step_depends_on_every_input_step(
     context: int, horizon: int, segment: int, cell: str, normalize: str
@@ -115,7 +115,7 @@ def test_the_first_step_depends_on_the_last_input_plainly(segment: int, normaliz
     net, spec = network(context=24, horizon=8, segment=segment, normalize=normalize, targets=1)
     mean = jacobian(net, batch(spec, B=1))[0, 0].abs()
     assert mean[-1] > mean[:4].max() / 10
-    assert mean[-1] > 1e-3
+    assert mean[-1] > mean.max() / 100
 
 
 def test_the_test_above_sees_a_network_that_does_not_look() -> None:

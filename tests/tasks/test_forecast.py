@@ -258,7 +258,7 @@ def test_nothing_learned_depends_on_the_test_part() -> None:
     assert first.encoder_.to_json() == second.encoder_.to_json()
     for a, b in zip(first.network_.parameters(), second.network_.parameters(), strict=True):
         assert torch.equal(a, b)
-    assert first.offsets_ is not None or len(first.metrics_["split"]["validation"]) > 0
+    assert first.judge_.calibrations
     assert first.judge_.to_json() == second.judge_.to_json()
     # The check can fail: a change in the training part is seen.
     early = frame.with_columns(
@@ -353,7 +353,7 @@ def test_an_array_is_a_series_by_steps() -> None:
 
 @pytest.mark.parametrize("horizon", [1, 2, 7])
 @pytest.mark.parametrize("context", [1, 2, 25])
-@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn", "feedforward"])
 def test_every_size_and_cell_works(horizon: int, context: int, cell: str) -> None:
     settings = {**SMALL, "horizon": horizon, "context": context, "cell": cell, "max_epochs": 1}
     fitted = Forecaster(**settings).fit(daily_cycle(150))
@@ -367,14 +367,14 @@ def test_calibrated_intervals_cover_their_share() -> None:
     rng = np.random.default_rng(5)
     noise = rng.normal(size=16_000)
     fitted = Forecaster(horizon=4, context=8, hidden_size=8, max_epochs=1).fit(noise)
-    assert fitted.offsets_ is not None
+    assert fitted.calibration_ is not None
     overall = fitted.metrics_["evaluation"]["model"]["overall"]
     assert overall["coverage_90"] == pytest.approx(0.9, abs=0.03)
     assert overall["coverage_50"] == pytest.approx(0.5, abs=0.06)
     plain = Forecaster(horizon=4, context=8, hidden_size=8, max_epochs=1, calibrate=False).fit(
         noise
     )
-    assert plain.offsets_ is None
+    assert plain.calibration_ is None
 
 
 # ---- found settings and refusals ----------------------------------------------------------------------

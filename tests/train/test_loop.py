@@ -300,7 +300,7 @@ def test_a_resumed_run_is_the_unbroken_run(
     train(Line(dropout=0.3), keeper, max_epochs=passes_before, patience=9, **settings)
     torch.manual_seed(99)
     rest = train(Line(dropout=0.3), keeper, resume=True, patience=9, **settings)
-    assert rest.notes.messages == [f"resumed after pass {passes_before}"]
+    assert rest.notes.messages == [f"resumed after epoch {passes_before}"]
     assert len(rest.notes.records) == 6 - passes_before
     assert rest.history == whole.history
     assert equal(rest.weights, whole.weights)
@@ -330,6 +330,43 @@ def test_a_resumed_run_knows_of_the_steps_undone(tmp_path: Path, bend: tuple[int
     rest = train(Line(), keeper, resume=True)
     assert rest.result.undone_steps == whole.result.undone_steps == len(bend)
     assert rest.history == whole.history
+    assert equal(rest.weights, whole.weights)
+
+
+def later(bend: Callable[[int, Tensor], Tensor], passes: int) -> Callable[[int, Tensor], Tensor]:
+    """The same bend for a line that is asked from this pass on."""
+    return lambda n, loss: bend(n + passes * STEPS, loss)
+
+
+@pytest.mark.parametrize(
+    "bad", [lambda loss: loss * math.nan, lambda loss: loss + 1e6], ids=["nan", "explosion"]
+)
+def test_the_first_step_of_a_resumed_run_can_be_undone(
+    tmp_path: Path, bad: Callable[[Tensor], Tensor]
+) -> None:
+    def bend(n: int, loss: Tensor) -> Tensor:
+        return bad(loss) if n == 2 * STEPS + 1 else loss
+
+    keeper = Checkpoint(tmp_path / "c", "f")
+    whole = train(Line(bend_loss=bend))
+    train(Line(bend_loss=bend), keeper, max_epochs=2)
+    rest = train(Line(bend_loss=later(bend, 2)), keeper, resume=True)
+    assert rest.result.undone_steps == whole.result.undone_steps == 1
+    assert rest.history == whole.history
+    assert equal(rest.weights, whole.weights)
+
+
+def test_a_resumed_run_gives_up_where_the_unbroken_one_does(tmp_path: Path) -> None:
+    def bend(n: int, loss: Tensor) -> Tensor:  # three steps before the break and all behind it
+        return loss * math.nan if n > 2 * STEPS - 3 else loss
+
+    keeper = Checkpoint(tmp_path / "c", "f")
+    whole = train(Line(bend_loss=bend))
+    train(Line(bend_loss=bend), keeper, max_epochs=2)
+    rest = train(Line(bend_loss=later(bend, 2)), keeper, resume=True)
+    assert rest.result.stopped == whole.result.stopped == "diverged"
+    assert rest.result.undone_steps == whole.result.undone_steps == MAX_UNDONE
+    assert len(rest.history) == len(whole.history) == 2
     assert equal(rest.weights, whole.weights)
 
 
@@ -396,7 +433,7 @@ def test_resume_refuses_a_truncated_file(tmp_path: Path, share: float) -> None:
 def test_a_loss_that_is_not_finite_is_undone_and_the_rate_halved(bad: float) -> None:
     run = train(Line(bend_loss=lambda n, loss: loss * bad if n == 9 else loss))
     assert run.result.undone_steps == 1
-    assert run.notes.messages[0].startswith("pass 2, step 3: loss ")
+    assert run.notes.messages[0].startswith("epoch 2, step 3: loss ")
     assert "step undone, learning rate times 0.5" in run.notes.messages[0]
     assert [r.learning_rate for r in run.result.history[:3]] == pytest.approx([0.05, 0.025, 0.025])
     assert [r.steps for r in run.result.history] == [6, 5, 6, 6, 6, 6]
@@ -407,7 +444,7 @@ def test_a_loss_that_is_not_finite_is_undone_and_the_rate_halved(bad: float) -> 
 def test_an_exploding_loss_is_undone() -> None:
     run = train(Line(bend_loss=lambda n, loss: loss + 1e6 if n == 9 else loss))
     assert run.result.undone_steps == 1
-    assert "pass 2, step 3: loss 1e+06" in run.notes.messages[0]
+    assert "epoch 2, step 3: loss 1e+06" in run.notes.messages[0]
     assert max(r.train_loss for r in run.result.history) < 1e3
 
 
@@ -460,7 +497,7 @@ def test_undoing_takes_the_last_step_back() -> None:
 
 def test_a_hopeless_training_is_an_error() -> None:
     line = Line(bend_loss=lambda n, loss: loss * math.nan)
-    with pytest.raises(DivergenceError, match=r"pass 2.*8 halvings.*lower learning_rate"):
+    with pytest.raises(DivergenceError, match=r"epoch 2.*8 halvings.*lower learning_rate"):
         train(line)
     # Passes are shorter than the number of tries: they count over the ends of passes.
     assert STEPS < MAX_UNDONE
@@ -469,7 +506,7 @@ def test_a_hopeless_training_is_an_error() -> None:
 
 def test_a_training_without_one_step_has_no_best_weights() -> None:
     """Too few steps to give up on, but none of them good: no model comes of it."""
-    with pytest.raises(DivergenceError, match="pass 1"):
+    with pytest.raises(DivergenceError, match="epoch 1"):
         train(Line(bend_loss=lambda n, loss: loss * math.nan), max_epochs=1)
 
 
@@ -484,7 +521,7 @@ def test_a_training_that_turns_hopeless_keeps_its_best() -> None:
     assert run.result.stopped == "diverged"
     assert run.result.best_epoch in (1, 2, 3)
     assert equal(run.weights, line.judged[run.result.best_epoch - 1])
-    assert f"The weights of pass {run.result.best_epoch} are kept." in run.notes.messages[-1]
+    assert f"The weights of epoch {run.result.best_epoch} are kept." in run.notes.messages[-1]
 
 
 def test_a_validation_score_that_is_nan_is_never_the_best() -> None:

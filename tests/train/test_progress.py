@@ -41,7 +41,7 @@ def test_lines_are_one_a_stage_on_standard_error(capsys: pytest.CaptureFixture[s
     assert out == ""
     lines = err.splitlines()
     assert lines[:2] == ["reading [data].csv", "step undone"]
-    said = r"trained 3 passes of 20 steps in \d+\.\d s; best pass 2: validation 0\.3000"
+    said = r"trained 3 epochs of 20 steps in \d+\.\d s; best epoch 2: validation 0\.3000"
     assert re.fullmatch(said, lines[2])
     assert len(lines) == 3
 
@@ -64,8 +64,8 @@ def test_the_bar_needs_no_terminal_and_no_markup(capsys: pytest.CaptureFixture[s
     out, err = capsys.readouterr()
     assert out == ""
     assert "reading [data].csv" in err
-    assert re.search(r"pass +1/5 +loss 0\.5000 +validation 0\.4000 +0\.2 s +best so far", err)
-    assert re.search(r"pass +3/5 +loss 0\.1667 +validation 0\.3500 +0\.2 s\s", err)
+    assert re.search(r"epoch +1/5 +loss 0\.5000 +validation 0\.4000 +0\.2 s +best so far", err)
+    assert re.search(r"epoch +3/5 +loss 0\.1667 +validation 0\.3500 +0\.2 s\s", err)
     assert err.count("best so far") == 2
     assert "\x1b" not in err  # no control characters in a log
 
@@ -78,7 +78,7 @@ def test_the_bar_may_be_stopped_at_any_time(capsys: pytest.CaptureFixture[str]) 
     bar.stop()
     bar.stop()
     tell(bar)  # and used again
-    assert "pass   3/5" in capsys.readouterr().err
+    assert "epoch   3/5" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from gatework.cli.shared import Debug
 from gatework.errors import ConfigError, MissingDependencyError, nearest
 
 # Half a year ahead, from three years of weeks.
@@ -28,7 +29,7 @@ def demo(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Folder for data, model and report.")
     ] = Path("demo"),
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Forecast weekly carbon dioxide at Mauna Loa, 1958 to 2001, beside the naive forecasts."""
     if name != "forecast":

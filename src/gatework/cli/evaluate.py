@@ -8,7 +8,16 @@ from typing import Annotated
 
 import typer
 
-from gatework.cli.shared import Debug, IgnoreExtra, Mend, Model, Quiet, Resample, load_model
+from gatework.cli.shared import (
+    Debug,
+    IgnoreExtra,
+    Mend,
+    Model,
+    Quiet,
+    Resample,
+    check_result_file,
+    load_model,
+)
 
 
 def register(app: typer.Typer, line: str) -> None:
@@ -43,15 +52,15 @@ def evaluate(
     from gatework.cli.options import whole_number
     from gatework.cli.show import print_evaluation, print_json
     from gatework.errors import ConfigError
-    from gatework.files import check_writable, write_atomically
+    from gatework.files import write_atomically
 
     step = whole_number("--stride", stride, 1, 10**9)
     if output is not None:
-        if output.suffix.lower() != ".json" and not output.is_dir():
+        check_result_file(output, data)
+        if output.suffix.lower() != ".json" and (output.is_file() or not output.exists()):
             raise ConfigError(
                 f"{output}: scores are written as JSON. Name a file that ends in .json."
             )
-        check_writable(output)
     extra = "ignore" if ignore_extra else "error"
     evaluation = (
         load_model(model, data)

@@ -7,22 +7,29 @@ from typing import Annotated, Any
 
 import typer
 
-from gatework.cli.options import with_config_options
-from gatework.errors import ConfigError
+from gatework.cli.options import whole_number, with_config_options
+from gatework.cli.shared import Debug, Quiet
+from gatework.data.split import check_split
+from gatework.errors import ConfigError, GateworkError, OutputError
 from gatework.tasks.registry import TASKS, task_class
 
 DATA = "Data"
+MAX_THREADS = 256  # torch itself crashes when asked for tens of thousands
 
 
 def register(app: typer.Typer, line: str) -> None:
     """Add the verb with a sub-command for each task."""
-    group = typer.Typer(help=line, no_args_is_help=True)
+    group = typer.Typer(help=line)
     for task, (_, _, text) in TASKS.items():
         command = with_config_options(task_class(task).Config, COMMANDS[task])
         group.command(
             task, help=f"Train a model of {text}, judge it beside naive forecasts, and save it."
         )(command)
     app.add_typer(group, name="fit", help=line)
+
+
+def _data(text: str, metavar: str = "COLUMN") -> Any:
+    return typer.Option(help=text, rich_help_panel=DATA, metavar=metavar)
 
 
 def forecast(
@@ -35,78 +42,120 @@ def forecast(
     settings: dict[str, Any],
     target: Annotated[
         list[str] | None,
-        typer.Option(
-            help="Column to forecast; repeat it, or 'all' (default: the one there is).",
-            rich_help_panel=DATA,
-            metavar="COLUMN",
-        ),
+        _data("Column to forecast; repeat it, or 'all' (default: the one there is)."),
     ] = None,
-    time: _column("Time column, or 'none' for the order of the rows (default: found).") = None,
-    series: _column("Column that tells the series apart (default: found).") = None,
-    past: _columns("Covariate known up to now; repeat it.") = None,
-    known: _columns("Covariate known over the horizon too; repeat it.") = None,
-    static: _columns("Column that is constant in a series; repeat it.") = None,
-    categorical: _columns("Covariate to read as a category; repeat it.") = None,
+    time: Annotated[
+        str | None,
+        _data("Time column, or 'none' to take the rows in their order (default: found)."),
+    ] = None,
+    series: Annotated[
+        str | None, _data("Column that tells the series apart (default: found).")
+    ] = None,
+    past: Annotated[list[str] | None, _data("Covariate known up to now; repeat it.")] = None,
+    known: Annotated[
+        list[str] | None, _data("Covariate known over the horizon too; repeat it.")
+    ] = None,
+    static: Annotated[
+        list[str] | None, _data("Column that is constant in a series; repeat it.")
+    ] = None,
+    categorical: Annotated[
+        list[str] | None, _data("Covariate to read as a category; repeat it.")
+    ] = None,
+    time_format: Annotated[
+        str | None, _data("Of ambiguous timestamps, such as %d/%m/%Y.", "FORMAT")
+    ] = None,
     split: Annotated[
         str | None,
-        typer.Option(
-            help="Training, validation and test in time order, as shares or row counts. [default: 0.7,0.1,0.2]",
-            rich_help_panel=DATA,
+        _data(
+            "Training, validation and test in time order, as shares or row counts "
+            "(default: 0.7,0.1,0.2).",
+            "A,B,C",
         ),
     ] = None,
     resample: Annotated[
-        str | None,
-        typer.Option(help="Put the rows on this grid first, such as 1h.", rich_help_panel=DATA),
+        str | None, _data("Put the rows on this grid first, such as 1h.", "STEP")
     ] = None,
     mend: Annotated[
         bool,
         typer.Option(
-            help="Sort rows and merge duplicates instead of refusing.", rich_help_panel=DATA
+            "--mend",
+            help="Sort rows and merge duplicates instead of refusing.",
+            show_default=False,
+            rich_help_panel=DATA,
         ),
     ] = False,
     resume: Annotated[
-        bool, typer.Option(help="Continue an interrupted training of the same data and settings.")
+        bool,
+        typer.Option(
+            "--resume",
+            help="Continue an interrupted training of the same data and settings.",
+            show_default=False,
+        ),
     ] = False,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads to compute with.")] = None,
-    quiet: Annotated[bool, typer.Option(help="Print results only.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+    threads: Annotated[
+        str | None, typer.Option(help="Threads to compute with.", metavar="INTEGER")
+    ] = None,
+    quiet: Quiet = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the scores as JSON.", show_default=False)
+    ] = False,
+    debug: Debug = False,
 ) -> None:
     """Train a forecaster."""
     import torch
 
     from gatework.cli.show import print_evaluation, print_json
-    from gatework.model_files import check_output_folder
+    from gatework.model_files import CHECKPOINT, check_output_folder
     from gatework.tasks.forecast import Forecaster
     from gatework.train.progress import make_progress
 
     if threads is not None:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(whole_number("--threads", threads, 1, MAX_THREADS))
     model = Forecaster(**settings)
+    parts = _parse_split(split)
     check_output_folder(output)
     progress = make_progress(quiet or json)
-    model.fit(
-        data,
-        target=target or None,
-        time=time,
-        series=series,
-        past=past or [],
-        known=known or [],
-        static=static or [],
-        categorical=categorical or [],
-        time_format=time_format,
-        split=_parse_split(split),
-        resample=resample,
-        mend=mend,
-        checkpoint=output,
-        resume=resume,
-        progress=progress,
-    )
-    interrupted = model.training_.stopped == "interrupted"
-    model.save(output, keep_checkpoint=interrupted)
+    checkpoint = output / CHECKPOINT
+    if resume and not checkpoint.is_file():
+        progress.message(
+            f"--resume: {output} holds no checkpoint; training starts from the beginning"
+        )
+    try:
+        model.fit(
+            data,
+            target=target[0] if target and len(target) == 1 else target or None,
+            time=time,
+            series=series,
+            past=past or [],
+            known=known or [],
+            static=static or [],
+            categorical=categorical or [],
+            time_format=time_format,
+            split=parts,
+            resample=resample,
+            mend=mend,
+            checkpoint=output,
+            resume=resume,
+            progress=progress,
+        )
+        interrupted = model.training_.stopped == "interrupted"
+        model.save(output, keep_checkpoint=interrupted)
+    except OutputError as error:
+        if not checkpoint.is_file():
+            raise
+        raise OutputError(
+            f"{error} {checkpoint} is kept: the same command with --resume goes on from it."
+        ) from None
+    except KeyboardInterrupt:
+        if not checkpoint.is_file():
+            raise
+        raise GateworkError(
+            f"interrupted; {checkpoint} is kept: run the same command with --resume to go on from it"
+        ) from None
     evaluation = model.metrics_["evaluation"]
     if json:
-        print_json({"model": str(output), "stopped": model.training_.stopped, **evaluation})
+        # "model" in the evaluation is the model's scores, so its place has another name
+        print_json({"folder": str(output), "stopped": model.training_.stopped, **evaluation})
         return
     print_evaluation(evaluation)
     report = output / "report.html"
@@ -123,9 +172,9 @@ def _parse_split(text: str | None) -> tuple[float, float, float] | None:
     if text is None:
         return None
     try:
-        numbers = tuple(float(part) for part in text.split(","))
+        numbers = [float(part) for part in text.split(",")]
     except ValueError:
         raise ConfigError(
             f"--split: {text!r} is not three numbers, such as 0.7,0.1,0.2 or 8640,2880,2880."
         ) from None
-    return numbers  # type: ignore[return-value]
+    return check_split(numbers)

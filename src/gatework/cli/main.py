@@ -26,6 +26,8 @@ COMMANDS = {
     "demo": ("gatework.cli.demo", "A task on real data, from table to report, in a minute or two"),
     "info": ("gatework.cli.info", "Versions, threads and the machine"),
 }
+# what cannot run as it is, so that its help is the answer
+_BARE: tuple[list[str], ...] = ([], ["fit"])
 
 
 def build_app(wanted: str | None) -> typer.Typer:
@@ -33,7 +35,6 @@ def build_app(wanted: str | None) -> typer.Typer:
     app = typer.Typer(
         name="gatework",
         help="LSTM networks made practical: from raw sequences to a trained, judged and served model.",
-        no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
     )
@@ -76,6 +77,9 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         warnings.simplefilter("always", GateworkWarning)
         warnings.showwarning = _no_warning if "--quiet" in arguments else _show_warning
         try:
+            if arguments in _BARE:
+                _print_help(arguments)
+                sys.exit(2)
             _run(arguments)
         except GateworkError as error:
             if debug:
@@ -114,9 +118,6 @@ def _run(arguments: list[str]) -> None:
         # typer brings its own copy of click or uses the installed one, so no class to name here.
         if not hasattr(error, "format_message"):
             raise
-        if type(error).__name__ == "NoArgsIsHelpError":
-            _print_help(arguments)
-            sys.exit(2)
         fail(_usage(error), 2)
     if sys.stdout is not None:
         sys.stdout.flush()  # here, where a full disk or a reader that went away still gets its words
@@ -130,19 +131,19 @@ def _print_help(arguments: list[str]) -> None:
 
 def _usage(error: Exception) -> str:
     """One sentence for a wrong option or argument, and where the right ones are listed."""
-    message = str(error.format_message()).strip().rstrip(".")  # type: ignore[attr-defined]
-    message = message[:1].lower() + message[1:]
+    message = str(error.format_message()).strip()  # type: ignore[attr-defined]
+    message = message[:1].lower() + message[1:] + ("" if message[-1:] in ".?!" else ".")
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "gatework"
-    return f"{message}. `{path} --help` says what there is."
+    return f"{message} `{path} --help` says what there is."
 
 
 def _words_for(error: Exception) -> str:
     if isinstance(error, OSError):
-        what = error.filename if error.filename is not None else "the output"
-        return (
-            f"{what}: {(error.strerror or str(error)).lower()}. Check the path and its permissions."
-        )
+        reason = (error.strerror or str(error)).lower()
+        if error.filename is None:
+            return f"the output cannot be written: {reason}."
+        return f"{error.filename}: {reason}. Check the path and its permissions."
     return (
         f"unexpected {type(error).__name__}: {error}. This is a fault of Gatework; run again with "
         "--debug for the traceback and report it."

@@ -8,7 +8,16 @@ from typing import Annotated
 
 import typer
 
-from gatework.cli.shared import Debug, IgnoreExtra, Mend, Model, Quiet, Resample, load_model
+from gatework.cli.shared import (
+    Debug,
+    IgnoreExtra,
+    Mend,
+    Model,
+    Quiet,
+    Resample,
+    check_result_file,
+    load_model,
+)
 
 
 def register(app: typer.Typer, line: str) -> None:
@@ -42,11 +51,10 @@ def predict(
 ) -> None:
     """Forecast the steps that follow a table."""
     from gatework.data.write import check_ending, table_bytes, write_table
-    from gatework.files import check_writable
 
     if output is not None:
+        check_result_file(output, data)
         check_ending(output)
-        check_writable(output)
     forecast = load_model(model, data).predict(
         data, extra="ignore" if ignore_extra else "error", resample=resample, mend=mend
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gatework.errors import ModelFileError
+from gatework.errors import DataError, ModelFileError, OutputError
 
 Model = Annotated[Path, typer.Argument(help="Folder of a saved model.", metavar="MODEL")]
 IgnoreExtra = Annotated[
@@ -42,11 +42,22 @@ Debug = Annotated[
 
 
 def load_model(model: Path, data: Path) -> Any:
-    """The saved model; a message of its own where the two arguments were exchanged."""
-    if model.is_file() and (data / "config.json").is_file():
-        raise ModelFileError(
-            f"{model} is a file and {data} is a model's folder: the model comes first, then the table."
-        )
+    """The saved model; messages of their own where the two arguments were mixed up."""
+    if (data / "config.json").is_file():
+        if model.is_file():
+            raise ModelFileError(
+                f"{model} is a file and {data} is a model's folder: the model comes first, then the table."
+            )
+        raise DataError(f"{data} is a model's folder, not a table. Name a table after the model.")
     from gatework.tasks.registry import load
 
     return load(model)
+
+
+def check_result_file(output: Path, data: Path) -> None:
+    """Raise early when ``output`` cannot be written, or is the table that is to be read."""
+    from gatework.files import check_writable
+
+    if output.exists() and data.exists() and output.samefile(data):
+        raise OutputError(f"{output} is the table itself, which would be lost. Name another file.")
+    check_writable(output)

@@ -6,6 +6,7 @@ import json
 import sys
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -22,6 +23,8 @@ def print_json(content: Any) -> None:
 def print_evaluation(evaluation: dict[str, Any]) -> None:
     """Scores of the model beside the naive forecasts, a table for each target, and the verdict."""
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 120  # nothing breaks in a file
     if not evaluation["windows"]:
         console.print(evaluation["verdict"])
         return
@@ -46,15 +49,15 @@ def _score_table(evaluation: dict[str, Any], target: str) -> Table:
     from rich.markup import escape
 
     table = Table(
-        title=f"{escape(target)}: {evaluation['windows']:,} test forecasts", title_justify="left"
+        title=f"{escape(target)}: {evaluation['windows']:,} test forecasts",
+        title_justify="left",
+        box=box.SIMPLE,  # with this and one blank between columns it fits into a terminal of 80
+        padding=(0, 1, 0, 0),
     )
-    table.add_column("forecast")
-    for name in (
-        *_COLUMNS,
-        *(f"{c.removeprefix('coverage_')} % interval holds" for c in coverage),
-        "skill",
-    ):
-        table.add_column(name, justify="right")
+    table.add_column("forecast", no_wrap=True)
+    # Short names: in a terminal of 80 columns nothing may break.
+    for name in (*_COLUMNS, *(f"in {c.removeprefix('coverage_')} %" for c in coverage), "skill"):
+        table.add_column(name, justify="right", no_wrap=True)
     for name, scores in {"this model": evaluation["model"], **evaluation["baselines"]}.items():
         values = pick(scores)
         base = values.get("MAE")

@@ -162,19 +162,25 @@ class TableEncoder:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> TableEncoder:
         """The encoder that ``to_json`` wrote; KeyError, TypeError or ValueError when it is damaged."""
-        K, S = len(data["schema"]["targets"]), len(data["series"])
+        schema = Schema.from_json(data["schema"])
         arrays = {name: np.asarray(data[name], dtype=np.float64) for name in _ARRAYS}
-        for name in ("target_mean", "target_std"):
-            if arrays[name].shape != (S, K):
-                raise ValueError(f"{name} has shape {arrays[name].shape}, not {(S, K)}")
+        targets = (len(data["series"]), len(schema.targets))
+        shapes = {"target_mean": targets, "target_std": targets}
+        for role in ("past", "known", "static"):
+            columns = getattr(schema, role)
+            numeric = len(columns) - len(_categorical(schema, columns))
+            shapes[f"{role}_scale"] = (2, numeric)
+        for name, shape in shapes.items():
+            if arrays[name].shape != shape:
+                raise ValueError(f"{name} has shape {arrays[name].shape}, not {shape}")
         return cls(
-            schema=Schema.from_json(data["schema"]),
+            schema=schema,
             frequency=Frequency.from_json(data["frequency"]),
             context=int(data["context"]),
             use_calendar=bool(data["use_calendar"]),
             series=[str(s) for s in data["series"]],
-            vocabularies={k: Vocabulary(tuple(v)) for k, v in data["vocabularies"].items()},
-            missing={k: bool(v) for k, v in data["missing"].items()},
+            vocabularies={k: Vocabulary(tuple(v)) for k, v in dict(data["vocabularies"]).items()},
+            missing={k: bool(v) for k, v in dict(data["missing"]).items()},
             **cast("dict[str, Any]", arrays),
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -98,13 +99,33 @@ class Windows:
             future=s.y[rows[:, L:]] if self.with_future else None,
         )
 
+    @property
+    def in_time(self) -> bool:
+        """Whether the windows are of one series and so stand in time order."""
+        return len(self.sequences.offsets) == 2
+
+    def chunks(self, size: int) -> Iterator[slice]:
+        """All windows in order, ``size`` at a time."""
+        for first in range(0, len(self), size):
+            yield slice(first, first + size)
+
+    def past(self, which: Tensor | slice) -> npt.NDArray[np.float32]:
+        """``(B, L, K)`` standardised targets of the contexts."""
+        rows = self.starts[which, None] + self._steps[: self.context]
+        return cast("npt.NDArray[np.float32]", self.sequences.y[rows].numpy())
+
+    def future(self, which: Tensor | slice) -> npt.NDArray[np.float32]:
+        """``(B, h, K)`` standardised targets of the horizons."""
+        rows = self.starts[which, None] + self._steps[self.context :]
+        return cast("npt.NDArray[np.float32]", self.sequences.y[rows].numpy())
+
     def batches(
         self, batch_size: int, shuffle: torch.Generator | None = None
     ) -> Iterator[WindowBatch]:
         """All windows once, in order or shuffled; the last batch may be smaller."""
         if shuffle is None:
-            for first in range(0, len(self), batch_size):
-                yield self.batch(slice(first, first + batch_size))
+            for part in self.chunks(batch_size):
+                yield self.batch(part)
         else:
             order = torch.randperm(len(self), generator=shuffle)
             for which in torch.split(order, batch_size):

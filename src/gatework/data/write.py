@@ -38,8 +38,8 @@ def check_ending(path: str | os.PathLike[str]) -> None:
 def table_bytes(frame: pl.DataFrame, ending: str) -> bytes:
     """The content of a file of that ending.
 
-    >>> table_bytes(pl.DataFrame({"load": [1.5, None]}), ".csv")
-    b'load\\n1.5\\n""\\n'
+    >>> table_bytes(pl.DataFrame({"load": [1.5, None], "n": [1, 2]}), ".csv")
+    b'load,n\\n1.5,1\\n,2\\n'
     """
     buffer = io.BytesIO()
     if ending == ".parquet":

@@ -1,0 +1,7 @@
+"""Layers: drop-in LSTM, GRU and RNN, a feedforward network to compare with, and the readable reference."""
+
+from gatework.nn import reference
+from gatework.nn.feedforward import FeedForward
+from gatework.nn.recurrent import GRU, LSTM, RNN
+
+__all__ = ["GRU", "LSTM", "RNN", "FeedForward", "reference"]

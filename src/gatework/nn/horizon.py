@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from gatework.data.windows import WindowBatch
+from gatework.nn.feedforward import FeedForward
 from gatework.nn.missing import carry_forward, last_observed
 from gatework.nn.quantiles import QuantileHead, expectation_weights
 from gatework.nn.recurrent import GRU, LSTM, RNN
@@ -85,6 +86,16 @@ class CategoryEmbedding(nn.Module):
         return torch.cat([t(numbers[..., i]) for i, t in enumerate(self.tables)], dim=-1)
 
 
+def _recurrent(spec: HorizonSpec, steps: int) -> LSTM | GRU | RNN | FeedForward:
+    """The layers between segments and state."""
+    H, Z = spec.hidden_size, spec.num_layers
+    dropout = spec.dropout if Z > 1 else 0.0
+    if spec.cell == "feedforward":
+        return FeedForward(H, H, Z, steps=steps, dropout=dropout)
+    layers: LSTM | GRU | RNN = CELLS[spec.cell](H, H, Z, batch_first=True, dropout=dropout)
+    return layers
+
+
 class HorizonNetwork(nn.Module):
     """Forecast of all steps of the horizon from one window; see the module's text.
 
@@ -120,13 +131,7 @@ class HorizonNetwork(nn.Module):
         self.known_highway = nn.Linear(2 * known, spec.targets, bias=False) if known else None
         if self.known_highway is not None:
             nn.init.zeros_(self.known_highway.weight)
-        self.recurrent: LSTM | GRU | RNN = CELLS[spec.cell](
-            H,
-            H,
-            spec.num_layers,
-            batch_first=True,
-            dropout=spec.dropout if spec.num_layers > 1 else 0.0,
-        )
+        self.recurrent = _recurrent(spec, self.in_segments)
         self.position = nn.Parameter(torch.randn(self.out_segments, H // 2))
         self.column = nn.Parameter(torch.randn(spec.targets, H - H // 2))
         self.dropout = nn.Dropout(spec.dropout)
@@ -232,6 +237,7 @@ class HorizonNetwork(nn.Module):
             query = query + self.static(features)[:, None, None]
         # Queries (B or 1, K, m, H); states (Z, B*K, H) with the columns unfolded again.
         if isinstance(state, tuple):
+            assert isinstance(self.recurrent, LSTM)
             h, c = (s.view(-1, B, K, H) for s in state)
             return self.recurrent.fan_out(query, (h, c))
         return self.recurrent.fan_out(query, state.view(-1, B, K, H))

@@ -57,9 +57,10 @@ def forecast_card(metrics: dict[str, Any], folder: str = "MODEL") -> str:
                 values = (_number(s, scores["targets"][target].get(s)) for s in SCORES)
                 lines.append(f"| {_code(target)} | {name} | {' | '.join(values)} |")
         lines.append("")
+    threads = f"{cost['threads']} thread{'s' if cost['threads'] != 1 else ''}"
     lines += [
-        f"Trained {len(training['history'])} epochs in {training['seconds']:.1f} s on {cost['threads']} "
-        f"thread{'s' if cost['threads'] != 1 else ''}; the weights of epoch {training['best_epoch']} are kept; {cost['parameters']:,} parameters.",
+        f"Trained {len(training['history'])} epochs in {training['seconds']:.1f} s on {threads}; the weights "
+        f"of epoch {training['best_epoch']} are kept; {cost['parameters']:,} parameters.",
         "",
         "## Use",
         "",

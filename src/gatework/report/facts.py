@@ -147,6 +147,8 @@ class Facts:
     source: str | None
     version: str | None
     settings: dict[str, Any]
+    context: int | None  # steps looked back
+    calibrated: bool | None
     verdict: str | None
     windows: int
     season: int | None
@@ -173,12 +175,14 @@ class Facts:
         named = texts(found.get("targets")) or list(model.targets)
         targets = list(dict.fromkeys(named or [e.target for e in examples]))
         training = mapping(found.get("training"))
-        season = whole(found.get("season"))
+        season, calibrated = whole(found.get("season")), found.get("calibrated")
         return cls(
             title=text(found.get("title")),
             source=text(found.get("source")),
             version=text(found.get("gatework_version")),
             settings=mapping(found.get("settings")),
+            context=whole(found.get("context")),
+            calibrated=calibrated if isinstance(calibrated, bool) else None,
             verdict=text(evaluation.get("verdict")),
             windows=whole(evaluation.get("windows")) or 0,
             season=season if season is not None else whole(evaluation.get("season")),

@@ -8,7 +8,7 @@ from gatework.report import forecast_run as run
 from gatework.report import forecast_scores as scored
 from gatework.report.facts import Facts
 from gatework.report.forecast_verdict import Verdict
-from gatework.report.page import Page, paragraph, plotly_source, tag
+from gatework.report.page import Page, paragraph, tag
 from gatework.report.words import listing, steps
 
 
@@ -22,7 +22,6 @@ def render(metrics: dict[str, Any]) -> str:
     Raises:
         MissingDependencyError: plotly is not installed.
     """
-    plotly_source()  # before any work
     facts = Facts.read(metrics)
     title = facts.title or f"Forecast of {listing(facts.targets, 3) or 'a table'}"
     page = Page(title)
@@ -59,4 +58,5 @@ def _task(facts: Facts) -> str:
         "gru": ", with a GRU network",
         "rnn": ", with an RNN",
     }
-    return f"{said}{many}{kinds.get(cell, '') if isinstance(cell, str) else ''}."
+    back = f", from the last {steps(facts.context, facts.frequency)}" if facts.context else ""
+    return f"{said}{back}{many}{kinds.get(cell, '') if isinstance(cell, str) else ''}."

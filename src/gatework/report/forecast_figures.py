@@ -15,6 +15,7 @@ from gatework.report.words import passes as passes_text
 
 DASHES = ("dash", "dot-line", "dashdot")
 MAX_BANDS = 3
+NAMES = (MODEL, "naive", "seasonal naive", "drift")
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,14 @@ def horizon(facts: Facts, target: str) -> Figure | None:
         return None
     look = styles(facts)
     # The model last, so that it lies on top.
-    data = [_line(errors[n], *look[n], n == MODEL) for n in reversed(errors)]
+    data = [
+        {
+            **_line(errors[n], *look[n], n == MODEL),
+            # Only names of our own: any other is text from a file.
+            "hovertemplate": f"{n if n in NAMES else ''} %{{y:.4~g}}<extra></extra>",
+        }
+        for n in reversed(errors)
+    ]
     others = [n for n in errors if n != MODEL]
     said = (
         f"One step ahead the model's mean error is {number(own[0], 3)}, "

@@ -70,9 +70,11 @@ def training(page: Page, facts: Facts) -> None:
         )
     else:
         said.append("No training step had to be undone.")
+    dropout = real(facts.settings.get("dropout"))
     said.append(
-        "The two curves stand for different data, and part of the network is switched off at random while "
-        "training (dropout): compare each curve with itself, not with the other."
+        "The two curves stand for different data"
+        + (", and part of the network is switched off at random while training" if dropout else "")
+        + ": compare each with itself, not with the other."
     )
     losses = column([real(r.get("train_loss")) for r in facts.history])
     scores = column([real(r.get("validation")) for r in facts.history])

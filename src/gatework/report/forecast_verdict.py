@@ -12,6 +12,8 @@ from gatework.report.words import listing
 NARROW_SKILL = 0.02
 # Coverage this near to the one wanted is as good as can be asked of real data.
 NEAR_COVERAGE = 0.03
+# Fewer windows cannot place the edge of a 90 % band.
+FEW_WINDOWS = 100
 
 
 @dataclass(frozen=True)
@@ -167,16 +169,19 @@ def coverage_words(facts: Facts) -> tuple[str, str]:
     if not reasons:
         return said, ""
     return said, (
-        f"The usual reason is a test part that was {' or '.join(reasons)} than the data by which the bands "
+        f"A usual reason is a test part that was {' or '.join(reasons)} than the data by which the bands "
         f"were set. {_calibration(facts)}"
     )
 
 
 def _calibration(facts: Facts) -> str:
+    own = "These bands are not calibrated, they are the network's own"
     if facts.settings.get("calibrate") is False:
-        return "Calibration was switched off: the bands are the network's own. Turning it on is worth a try."
+        return f"{own}: calibration was switched off. Turning it on is worth a try."
+    if facts.calibrated is False:
+        return f"{own}: the validation part is too short to correct them by."
     windows = facts.split.get("validation", {}).get("windows")
-    if isinstance(windows, int) and 0 < windows < 100:
+    if isinstance(windows, int) and 0 < windows < FEW_WINDOWS:
         return f"Only {windows} validation windows were there to set them by, which is few."
     return (
         "The bands are set by the validation part, which comes just before the test part; they cannot know "

@@ -178,6 +178,12 @@ class Page:
     """One report; sections are added in order, ``render`` gives the text."""
 
     def __init__(self, title: str) -> None:
+        """An empty page.
+
+        Raises:
+            MissingDependencyError: plotly is not installed.
+        """
+        self._plotly = plotly_source()
         self._title = title
         self._sections: list[tuple[str, str, str, Html]] = []
         self._figures = 0
@@ -207,12 +213,7 @@ class Page:
         )
 
     def render(self, *header: object) -> str:
-        """The whole page.
-
-        Raises:
-            MissingDependencyError: plotly is not installed.
-        """
-        plotly = plotly_source()
+        """The whole page, with its ``header`` on top."""
         links = [tag("li", tag("a", k, href=f"#{n}")) for n, k, _, _ in self._sections]
         sections = [
             tag(
@@ -240,7 +241,7 @@ class Page:
             Html(
                 "<noscript><p>The figures need JavaScript; the tables hold their numbers.</p></noscript>"
             ),
-            tag("script", plotly) if self._figures else "",
+            tag("script", self._plotly) if self._figures else "",
             tag("script", Html(_asset("page.js"))),
         ]
         page = tag("html", tag("head", *head), tag("body", *body), lang="en")

@@ -16,10 +16,10 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?\s*(Z|[+-]\d
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """A number with about ``digits`` significant digits.
+    r"""A number with about ``digits`` significant digits.
 
     >>> [number(v) for v in (1.17611, 0.0123456, 23456.7, -2, 0, 1.2e-7, None)]
-    ['1.176', '0.01235', '23,457', '−2', '0', '1.2 × 10^−7', '–']
+    ['1.176', '0.01235', '23,457', '−2', '0', '1.2\xa0×\xa010^−7', '–']
     """
     if value is None:
         return NONE

@@ -15,7 +15,7 @@ from torch import Tensor
 from gatework.data.series import SeriesTable
 from gatework.data.windows import Windows
 from gatework.train.baselines import drift, naive, seasonal_naive
-from gatework.train.conformal import apply_offsets, quantile_offsets
+from gatework.train.conformal import Calibration, window_spread
 from gatework.train.metrics import METRICS, ForecastScores
 
 Array = npt.NDArray[np.float64]
@@ -50,15 +50,21 @@ class Evaluation:
 
     @property
     def skill(self) -> dict[str, dict[str, float]]:
-        """``1 - model / baseline`` by baseline and score: 0 as good, 1 perfect, below 0 worse."""
-        return {
-            name: {
-                m: 1 - self.model["overall"][m] / scores["overall"][m]
-                for m in SKILL_METRICS
-                if scores["overall"].get(m) and self.model["overall"].get(m) is not None
-            }
-            for name, scores in self.baselines.items()
-        }
+        """``1 - model / baseline`` by baseline and score: 0 as good, 1 perfect, below 0 worse.
+
+        Of several targets the mean of their ratios, so that no unit weighs more than another.
+        """
+        out: dict[str, dict[str, float]] = {}
+        for name, scores in self.baselines.items():
+            out[name] = {}
+            for m in SKILL_METRICS:
+                pairs = [
+                    (own[m], scores["targets"][t][m]) for t, own in self.model["targets"].items()
+                ]
+                ratios = [own / base for own, base in pairs if own is not None and base]
+                if ratios:
+                    out[name][m] = 1 - sum(ratios) / len(ratios)
+        return out
 
     @property
     def verdict(self) -> str:
@@ -78,9 +84,9 @@ class Evaluation:
         if lost:
             return "The model does NOT beat " + "; ".join(lost) + "."
         skill = self.skill
-        hardest = min(skill, key=lambda name: skill[name]["MAE"])
+        hardest = min(skill, key=lambda name: skill[name].get("MAE", 1.0))
         return (
-            f"The model beats every naive forecast; its MAE is {100 * skill[hardest]['MAE']:.0f} % below "
+            f"The model beats every naive forecast; its MAE is {100 * skill[hardest].get('MAE', 1.0):.0f} % below "
             f"that of the best of them ({hardest})."
         )
 
@@ -124,7 +130,7 @@ class Judge:
     levels: tuple[float, ...]
     targets: list[str]
     naive_error: dict[str, list[float | None]]  # series -> (K,) seasonal naive MAE in training
-    offsets: dict[str, npt.NDArray[np.float32]]  # baseline -> (h, K, Q), standardised
+    calibrations: dict[str, Calibration]  # of each baseline
 
     @classmethod
     def fit(
@@ -146,10 +152,12 @@ class Judge:
         }
         judge = cls(season, tuple(levels), list(targets), errors, {})
         truth, scale, _ = judge._truth(table, validation)
-        for name, forecast in judge._points(table, validation).items():
-            spread = np.repeat((forecast / scale[:, None])[..., None], len(levels), axis=-1)
-            offsets = quantile_offsets(spread, truth / scale[:, None], levels)
-            judge.offsets[name] = offsets.astype(np.float32)
+        spread = judge._spread(validation)
+        for name, point in judge._points(table, validation).items():
+            same = np.repeat((point / scale[:, None])[..., None], len(levels), axis=-1)
+            judge.calibrations[name] = Calibration.fit(
+                same, truth / scale[:, None], spread, levels, in_time=validation.in_time
+            )
         return judge
 
     def evaluate(
@@ -173,12 +181,12 @@ class Judge:
                 windows.starts.numpy()[first : first + CHUNK],
             )
             truth, scale, naive_error = self._truth(table, part)
+            spread = self._spread(part)
             model.add(*forecasts(part), truth, scale, naive_error)
             for name, point in self._points(table, part).items():
-                spread = np.repeat(point[..., None], len(self.levels), axis=-1)
-                shift = scale[:, None, :, None]
-                median = self.levels.index(0.5)
-                quantiles = shift * apply_offsets(spread / shift, self.offsets[name], median)
+                same = np.repeat((point / scale[:, None])[..., None], len(self.levels), axis=-1)
+                calibrated = self.calibrations[name].apply(same, spread)
+                quantiles = calibrated * scale[:, None, :, None]
                 baselines[name].add(point, quantiles, truth, scale, naive_error)
         return Evaluation(
             len(windows),
@@ -186,6 +194,11 @@ class Judge:
             model.table(),
             {name: scores.table() for name, scores in baselines.items()},
         )
+
+    def _spread(self, windows: Windows) -> Array:
+        """``(W, K)`` deviation of each window's own values, standardised."""
+        spreads = [window_spread(windows.past(part)) for part in windows.chunks(CHUNK)]
+        return np.concatenate([np.empty((0, len(self.targets))), *spreads])
 
     def _names(self) -> list[str]:
         return ["naive", *(["seasonal naive"] if self.season > 1 else []), "drift"]
@@ -218,17 +231,20 @@ class Judge:
         return self.naive_error.get(str(name), [None] * len(self.targets))
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the offsets, as plain values."""
+        """Everything but the tensors, as plain values."""
         return {
             "season": self.season,
             "levels": list(self.levels),
             "targets": self.targets,
             "naive_error": self.naive_error,
+            "calibrations": {name: c.kind for name, c in self.calibrations.items()},
         }
 
     def tensors(self) -> dict[str, Tensor]:
-        """The offsets, for the model folder."""
-        return {f"baseline.{k}": torch.from_numpy(v) for k, v in self.offsets.items()}
+        """Offsets of the baselines' calibrations, for the model folder."""
+        return {
+            f"baseline.{name}": torch.from_numpy(c.offsets) for name, c in self.calibrations.items()
+        }
 
     @classmethod
     def from_parts(
@@ -243,8 +259,7 @@ class Judge:
             {},
         )
         for name in judge._names():
-            offsets = tensors[f"baseline.{name}"].numpy()
-            if offsets.shape != shape:
-                raise ValueError(f"baseline.{name} has shape {offsets.shape}, not {shape}")
-            judge.offsets[name] = offsets
+            judge.calibrations[name] = Calibration.checked(
+                data["calibrations"][name], tensors[f"baseline.{name}"].numpy(), shape, judge.levels
+            )
         return judge

@@ -285,7 +285,7 @@ def validate(task: type[Task[Any, Any]], settings: dict[str, Any]) -> TrainConfi
         rule = RULES.get(first["type"])
         message = rule.format(**first.get("ctx", {})) if rule else first["msg"]
         message = message.removeprefix("Value error, ")
-        given = f"; got {first['input']!r}" if first["loc"] and "; got " not in message else ""
+        given = f"; got {first['input']!r:.60}" if first["loc"] and "; got " not in message else ""
         raise ConfigError(f"{task.__name__}: {where}: {message}{given}.") from None
 
 

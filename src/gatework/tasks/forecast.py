@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Self, cast
 
@@ -39,7 +40,7 @@ from gatework.tasks.base import Task, spec_to_json
 from gatework.tasks.forecast_stream import ForecastStream
 from gatework.train.baselines import find_season
 from gatework.train.config import TrainConfig
-from gatework.train.conformal import apply_offsets, quantile_offsets
+from gatework.train.conformal import Calibration, window_spread
 from gatework.train.loop import Objective
 from gatework.train.losses import pinball
 from gatework.train.progress import Progress
@@ -51,7 +52,7 @@ MAX_VALIDATION_WINDOWS = 4096
 # Fewer validation windows cannot place a 5 % quantile.
 MIN_CALIBRATION_WINDOWS = 100
 EVALUATION_BATCH = 512
-MIN_EPOCH_STEPS = 100
+MIN_EPOCH_STEPS, MAX_EPOCH_STEPS = 100, 2000
 # Forecasts drawn in the report.
 MAX_EXAMPLES, MAX_EXAMPLE_TARGETS = 6, 4
 
@@ -63,7 +64,9 @@ class ForecastConfig(TrainConfig):
     context: int | None = Field(
         None, ge=1, le=1_000_000, description="Steps looked back; found from season and horizon."
     )
-    cell: Literal["lstm", "gru", "rnn"] = Field("lstm", description="Recurrent cell.")
+    cell: Literal["lstm", "gru", "rnn", "feedforward"] = Field(
+        "lstm", description="Recurrent cell, or a feedforward network to compare with."
+    )
     hidden_size: int = Field(128, ge=2, le=8192, description="Units of a recurrent layer.")
     num_layers: int = Field(1, ge=1, le=16, description="Recurrent layers on top of each other.")
     segment: int | None = Field(
@@ -77,8 +80,8 @@ class ForecastConfig(TrainConfig):
     levels: tuple[float, ...] = Field(
         (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95), description="Quantiles to forecast, with 0.5."
     )
-    calendar: bool | None = Field(
-        None, description="Hour, weekday and so on as inputs; found from the length of the data."
+    calendar: bool = Field(
+        False, description="Hour, weekday, time of year as inputs that are known over the horizon."
     )
     calibrate: bool | None = Field(
         None,
@@ -116,19 +119,22 @@ class ForecastObjective:
         self.network, self._data = network, data
         self._levels = torch.tensor(config.levels)
         self._batch_size = batch_size(config, len(data.train))
-        batches = -(-len(data.train) // self._batch_size)
-        # A pass over a small table is too short to judge by: it goes over the table several times.
-        self._rounds = -(-MIN_EPOCH_STEPS // batches)
+        # An epoch goes over a small table several times, and takes a new sample of a large one: it is
+        # the step at which the network is judged and the learning rate moves, so it should be neither
+        # too short to tell anything nor so long that one is all there is time for.
+        windows = min(len(data.train), MAX_EPOCH_STEPS * self._batch_size)
+        self._steps = -(-windows // self._batch_size)
+        self._rounds = -(-MIN_EPOCH_STEPS // self._steps)
         self._validation = data.validation.every(MAX_VALIDATION_WINDOWS)
 
     def steps_per_epoch(self) -> int:
-        """Number of batches of one pass."""
-        return self._rounds * -(-len(self._data.train) // self._batch_size)
+        """Number of batches of one epoch."""
+        return self._rounds * self._steps
 
     def batches(self, generator: torch.Generator) -> Iterator[WindowBatch]:
         """Training windows, shuffled anew in each round."""
         for _ in range(self._rounds):
-            yield from self._data.train.batches(self._batch_size, generator)
+            yield from islice(self._data.train.batches(self._batch_size, generator), self._steps)
 
     def loss(self, batch: Any) -> Tensor:
         """Twice the mean pinball loss: at the median that is the absolute error."""
@@ -160,7 +166,7 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
 
     network_: HorizonNetwork
     encoder_: TableEncoder
-    offsets_: Tensor | None  # (h, K, Q) calibration, in standardised units
+    calibration_: Calibration | None
     judge_: Judge
 
     # ---- fitting ------------------------------------------------------------------------------------
@@ -239,11 +245,9 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
         )
         constant_in_training(table, split.train_end)
         season = find_season(table.targets, table.offsets, split.train_end, table.frequency.seasons)
-        # A calendar needs to have come round a few times before it says something.
-        calendar = self.config.calendar
-        if calendar is None:
-            calendar = False
-        encoder = TableEncoder.fit(table, split.train_end, context=context, use_calendar=calendar)
+        encoder = TableEncoder.fit(
+            table, split.train_end, context=context, use_calendar=self.config.calendar
+        )
         sequences = encoder.encode(table)
 
         def windows(part: str) -> Windows:
@@ -285,7 +289,7 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
 
     def _build(self, prepared: ForecastData) -> HorizonNetwork:
         encoder, config, schema = prepared.encoder, self.config, prepared.table.schema
-        self.encoder_, self.offsets_ = encoder, None
+        self.encoder_, self.calibration_ = encoder, None
         static = [c for c in schema.static if c not in schema.categorical]
         return HorizonNetwork(
             HorizonSpec(
@@ -321,15 +325,15 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
         return hashed.hexdigest()
 
     def _calibrate(self, prepared: ForecastData, progress: Progress) -> None:
-        windows = calibration_windows(prepared.validation)
+        windows = prepared.validation.every(MAX_VALIDATION_WINDOWS)
         enough = len(windows) >= MIN_CALIBRATION_WINDOWS
         if self.config.calibrate or (self.config.calibrate is None and enough):
-            _, quantiles = self._raw_forecasts(windows)
+            _, quantiles, spread = self._raw_forecasts(windows)
             truth = np.concatenate(
-                [b.future.numpy() for b in windows.batches(EVALUATION_BATCH)]  # type: ignore[union-attr]
+                [windows.future(part) for part in windows.chunks(EVALUATION_BATCH)]
             )
-            self.offsets_ = torch.from_numpy(
-                quantile_offsets(quantiles, truth, self.config.levels).astype(np.float32)
+            self.calibration_ = Calibration.fit(
+                quantiles, truth, spread, self.config.levels, in_time=windows.in_time
             )
         elif self.config.calibrate is None:
             progress.stage(
@@ -361,7 +365,7 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
             "source": Path(prepared.table.source).name,
             "context": prepared.context,
             "season": prepared.season,
-            "calibrated": self.offsets_ is not None,
+            "calibration": None if self.calibration_ is None else self.calibration_.kind,
             "targets": list(prepared.table.schema.targets),
             "examples": self._examples(prepared),
             "cost": {
@@ -446,7 +450,7 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
     def stream(self) -> ForecastStream:
         """An empty stream: push observations one by one, get a forecast after each."""
         self._check_fitted("stream")
-        return ForecastStream(self.network_, self.encoder_, self.offsets_)
+        return ForecastStream(self.network_, self.encoder_, self.calibration_)
 
     # ---- inside -------------------------------------------------------------------------------------
 
@@ -495,28 +499,28 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
             self.encoder_.encode(table), spec.context, spec.horizon, starts, with_future=with_future
         )
 
-    def _raw_forecasts(self, windows: Windows) -> tuple[Array, Array]:
-        """Mean ``(W, h, K)`` and quantiles ``(W, h, K, Q)``, standardised and not calibrated."""
+    def _raw_forecasts(self, windows: Windows) -> tuple[Array, Array, Array]:
+        """Mean ``(W, h, K)``, quantiles ``(W, h, K, Q)``, not calibrated, and spread ``(W, K)`` of the
+        windows; all standardised."""
         self.network_.eval()
-        means, quantiles = [], []
+        spec = self.network_.spec
+        shape = (0, spec.horizon, spec.targets)
+        means: list[npt.NDArray[Any]] = [np.empty(shape, np.float32)]
+        quantiles: list[npt.NDArray[Any]] = [np.empty((*shape, len(spec.levels)), np.float32)]
+        spreads: list[npt.NDArray[Any]] = [np.empty((0, spec.targets))]
         with torch.inference_mode():
             for batch in windows.batches(EVALUATION_BATCH):
                 forecast = self.network_(batch)
                 means.append(forecast.mean.numpy())
                 quantiles.append(forecast.quantiles.numpy())
-        spec = self.network_.spec
-        shape = (0, spec.horizon, spec.targets)
-        return (
-            np.concatenate([np.empty(shape, np.float32), *means]),
-            np.concatenate([np.empty((*shape, len(spec.levels)), np.float32), *quantiles]),
-        )
+                spreads.append(window_spread(batch.y.numpy()))
+        return np.concatenate(means), np.concatenate(quantiles), np.concatenate(spreads)
 
     def _forecasts(self, windows: Windows) -> tuple[Array, Array]:
         """Mean and calibrated quantiles in the targets' units."""
-        mean, quantiles = self._raw_forecasts(windows)
-        if self.offsets_ is not None:
-            median = self.config.levels.index(0.5)
-            quantiles = apply_offsets(quantiles, self.offsets_.numpy(), median)
+        mean, quantiles, spread = self._raw_forecasts(windows)
+        if self.calibration_ is not None:
+            quantiles = self.calibration_.apply(quantiles, spread)
         scale = windows.sequences.scale.numpy()[windows.series.numpy()][:, None]
         location = windows.sequences.location.numpy()[windows.series.numpy()][:, None]
         return mean * scale + location, quantiles * scale[..., None] + location[..., None]
@@ -607,10 +611,14 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
     # ---- saving -------------------------------------------------------------------------------------
 
     def _parts(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]:
-        preprocessing = {"encoder": self.encoder_.to_json(), "judge": self.judge_.to_json()}
+        preprocessing = {
+            "encoder": self.encoder_.to_json(),
+            "judge": self.judge_.to_json(),
+            "calibration": None if self.calibration_ is None else self.calibration_.kind,
+        }
         tensors = dict(self.judge_.tensors())
-        if self.offsets_ is not None:
-            tensors["calibration.offsets"] = self.offsets_
+        if self.calibration_ is not None:
+            tensors["calibration"] = torch.from_numpy(self.calibration_.offsets)
         return spec_to_json(self.network_.spec), preprocessing, tensors
 
     def _from_parts(
@@ -623,11 +631,11 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
         self.encoder_ = TableEncoder.from_json(preprocessing["encoder"])
         self.network_ = HorizonNetwork(spec)
         shape = (spec.horizon, spec.targets, len(spec.levels))
-        self.offsets_ = tensors.pop("calibration.offsets", None)
-        if self.offsets_ is not None and self.offsets_.shape != shape:
-            raise ValueError(
-                f"calibration.offsets has shape {tuple(self.offsets_.shape)}, not {shape}"
-            )
+        kind = preprocessing["calibration"]
+        self.calibration_ = None
+        if kind is not None:
+            offsets = tensors.pop("calibration").numpy()
+            self.calibration_ = Calibration.checked(kind, offsets, shape, self.config.levels)
         self.judge_ = Judge.from_parts(preprocessing["judge"], tensors, shape)
 
 
@@ -658,24 +666,6 @@ def batch_size(config: ForecastConfig, windows: int) -> int:
     if config.batch_size is not None:
         return config.batch_size
     return int(np.clip(2 ** int(np.log2(max(windows / 250, 1))), 16, 256))
-
-
-def calibration_windows(validation: Windows) -> Windows:
-    """The later half of the validation windows where that is enough, else all of them.
-
-    Errors of the recent past say more about the near future than those of long ago: with the first half of
-    ETTh1's validation part in place of all of it, and its second half in place of the test part, the 90 %
-    interval was closer to 90 % in three of four settings when only the later half of it was used.
-    """
-    half = len(validation) // 2
-    if len(validation.sequences.offsets) == 2 and half >= MIN_CALIBRATION_WINDOWS:
-        validation = Windows(
-            validation.sequences,
-            validation.context,
-            validation.horizon,
-            validation.starts.numpy()[half:],
-        )
-    return validation.every(MAX_VALIDATION_WINDOWS)
 
 
 def seasonal_error(table: SeriesTable, split: Split, season: int) -> Array:

@@ -19,7 +19,7 @@ from gatework.data.table import read_table
 from gatework.data.windows import WindowBatch
 from gatework.errors import DataError, nearest
 from gatework.nn.horizon import HorizonNetwork
-from gatework.train.conformal import apply_offsets
+from gatework.train.conformal import Calibration, window_spread
 
 Array = npt.NDArray[np.float64]
 # Calendar features are made for this many steps at once: a call for one step costs as much.
@@ -100,11 +100,10 @@ class ForecastStream:
     """
 
     def __init__(
-        self, network: HorizonNetwork, encoder: TableEncoder, offsets: Tensor | None
+        self, network: HorizonNetwork, encoder: TableEncoder, calibration: Calibration | None
     ) -> None:
         self.network, self.encoder = network.eval(), encoder
-        self._offsets = None if offsets is None else offsets.numpy()
-        self._median = network.spec.levels.index(0.5)
+        self._calibration = calibration
         self._rings: dict[str, _Ring] = {}
         self._known_series = {name: i for i, name in enumerate(encoder.series)}
         self._calendar: tuple[int, npt.NDArray[np.float32]] | None = None
@@ -314,13 +313,13 @@ class ForecastStream:
         )
         with torch.inference_mode():
             forecast = self.network(batch)
-        mean, quantiles = forecast.mean[0].numpy(), forecast.quantiles[0].numpy()
-        if self._offsets is not None:
-            quantiles = apply_offsets(quantiles, self._offsets, self._median)
+        mean, quantiles = forecast.mean[0].numpy(), forecast.quantiles.numpy()
+        if self._calibration is not None:
+            quantiles = self._calibration.apply(quantiles, window_spread(batch.y.numpy()))
         return StreamForecast(
             name,
             mean * ring.scale + ring.location,
-            quantiles * ring.scale[:, None] + ring.location[:, None],
+            quantiles[0] * ring.scale[:, None] + ring.location[:, None],
             tuple(schema.targets),
             spec.levels,
             self,

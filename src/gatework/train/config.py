@@ -10,17 +10,17 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    max_epochs: int = Field(12, ge=1, description="Passes over the training windows, at most.")
+    max_epochs: int = Field(12, ge=1, description="Epochs at most; of 100 to 2000 batches each.")
     patience: int = Field(
-        3, ge=1, description="Stop after this many passes without a better validation score."
+        3, ge=1, description="Stop after this many epochs without a better validation score."
     )
     batch_size: int = Field(64, ge=1, description="Windows in a batch.")
     learning_rate: float = Field(1e-3, gt=0, le=1, description="AdamW's step size at its highest.")
     warmup_epochs: int = Field(
-        3, ge=0, description="Passes at the full learning rate before it decays."
+        3, ge=0, description="Epochs at the full learning rate before it decays."
     )
     lr_decay: float = Field(
-        0.8, gt=0, le=1, description="Learning rate times this after each pass past the warm-up."
+        0.8, gt=0, le=1, description="Learning rate times this after each epoch past the warm-up."
     )
     weight_decay: float = Field(0.0, ge=0, description="AdamW's decoupled weight decay.")
     clip_norm: float = Field(1.0, gt=0, description="Gradients are scaled down to this norm.")

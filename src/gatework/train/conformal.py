@@ -3,33 +3,140 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+Array = npt.NDArray[Any]
+KINDS = ("shift", "spread")
+# Fewer windows in each half cannot tell which kind is better.
+MIN_HALF = 100
+# Added to a window's deviation: a flat window is not a promise of a flat future.
+MIN_SPREAD = 0.05
 
 
-def quantile_offsets(
-    quantiles: npt.NDArray[Any], truth: npt.NDArray[Any], levels: Sequence[float]
-) -> Array:
-    """``(h, K, Q)``: what to add to each quantile so that it covers its share of ``truth``.
+@dataclass(frozen=True)
+class Calibration:
+    """How to move the quantiles of a forecast so that they cover what they say.
 
-    For each horizon step, target and level τ: the empirical τ-quantile of ``truth - quantile`` over the
-    W windows, at the rank ``ceil(τ (n + 1))`` above the median and ``floor(τ (n + 1))`` below it, so that
-    with exchangeable windows a level covers at least (at most) its share (conformalised quantile
-    regression: Romano, Patterson & Candès 2019, here level by level).
+    Two kinds, both split conformal prediction level by level (Romano, Patterson & Candès 2019):
 
-    Args:
-        quantiles: ``(W, h, K, Q)``.
-        truth: ``(W, h, K)``; NaN is missing.
-        levels: Q levels in rising order.
+    .. code-block:: text
+
+        shift    q_τ + r_τ          r_τ: the τ-quantile of  y - q_τ              (conformalised quantiles)
+        spread   q_½ + s r_τ        r_τ: the τ-quantile of  (y - q_½) / s        (locally weighted residuals)
+
+    with s the deviation of the window's own values.  ``shift`` trusts the network's idea of its error,
+    ``spread`` that of the window, which holds better where calm and rough times alternate.  Each step and
+    target has its own r.  The median stays where the network put it.
+
+    ``offsets``: ``(h, K, Q)`` r, in standardised units.
     """
-    h, K, Q = quantiles.shape[1:]
-    offsets = np.zeros((h, K, Q))
+
+    kind: str
+    offsets: Array
+    median: int
+
+    @classmethod
+    def fit(
+        cls,
+        quantiles: Array,
+        truth: Array,
+        spread: Array,
+        levels: Sequence[float],
+        *,
+        in_time: bool,
+    ) -> Calibration:
+        """Calibration of W windows.
+
+        Where the windows stand in time order and are enough, each kind is fitted on their first half and
+        judged on the second by the pinball loss; the better one is fitted again on the second half alone,
+        since the errors of the recent past say more about the near future than those of long ago.
+
+        Args:
+            quantiles: ``(W, h, K, Q)``.
+            truth: ``(W, h, K)``; NaN is missing.
+            spread: ``(W, K)`` from :func:`window_spread`.
+            levels: Q levels in rising order.
+            in_time: the windows are of one series, oldest first.
+        """
+        median = list(levels).index(0.5)
+
+        def fitted(kind: str, part: slice) -> Calibration:
+            residual = truth[part][..., None] - quantiles[part]
+            if kind == "spread":
+                middle = quantiles[part][..., median : median + 1]
+                scaled = (truth[part][..., None] - middle) / spread[part][:, None, :, None]
+                residual = np.broadcast_to(scaled, residual.shape)
+            return Calibration(
+                kind, residual_quantiles(residual, levels).astype(np.float32), median
+            )
+
+        half = len(truth) // 2
+        if not in_time or half < MIN_HALF:
+            return fitted("shift", slice(None))
+        early, late = slice(0, half), slice(half, None)
+        losses = {
+            kind: _pinball(
+                fitted(kind, early).apply(quantiles[late], spread[late]), truth[late], levels
+            )
+            for kind in KINDS
+        }
+        return fitted(min(losses, key=lambda kind: losses[kind]), late)
+
+    @classmethod
+    def checked(
+        cls, kind: str, offsets: Array, shape: tuple[int, ...], levels: Sequence[float]
+    ) -> Self:
+        """A calibration read from a model folder; ValueError when it does not fit."""
+        if kind not in KINDS or offsets.shape != shape:
+            raise ValueError(f"calibration {kind!r} of shape {offsets.shape}, not {shape}")
+        return cls(kind, offsets, list(levels).index(0.5))
+
+    def apply(self, quantiles: Array, spread: Array) -> Array:
+        """Calibrated quantiles ``(W, h, K, Q)`` in rising order.
+
+        Where the shifted levels would cross, the outer one is set to its inner neighbour's value.
+        """
+        middle = quantiles[..., self.median : self.median + 1]
+        if self.kind == "spread":
+            shifted = middle + spread[:, None, :, None] * self.offsets
+        else:
+            shifted = quantiles + self.offsets
+        shifted[..., self.median : self.median + 1] = middle
+        above = np.maximum.accumulate(shifted[..., self.median :], axis=-1)
+        below = np.minimum.accumulate(shifted[..., self.median :: -1], axis=-1)[..., ::-1]
+        return np.concatenate([below[..., :-1], above], axis=-1)
+
+
+def window_spread(y: Array) -> Array:
+    """``(W, K)``: standard deviation of each window's values, never below a twentieth.
+
+    ``y (W, L, K)`` is standardised; NaN is missing; a window without values counts as spread 1.
+
+    >>> window_spread(np.array([[[1.0], [3.0], [np.nan]]])).round(2).tolist()
+    [[1.05]]
+    """
+    seen = ~np.isnan(y)
+    count = seen.sum(axis=1)
+    safe = np.maximum(count, 1)
+    mean = np.where(seen, y, 0.0).sum(axis=1) / safe
+    variance = np.where(seen, (y - mean[:, None]) ** 2, 0.0).sum(axis=1) / safe
+    return np.where(count > 0, np.sqrt(variance), 1.0) + MIN_SPREAD
+
+
+def residual_quantiles(residual: Array, levels: Sequence[float]) -> Array:
+    """``(h, K, Q)``: of level τ, the empirical τ-quantile of ``residual[..., τ]`` over its W windows.
+
+    At the rank ``ceil(τ (n + 1))`` above the median and ``floor(τ (n + 1))`` below it, so that with
+    exchangeable windows a level covers at least (at most) its share.  ``residual`` is ``(W, h, K, Q)``, NaN
+    where the truth is missing; a step without any truth gets 0.
+    """
+    offsets = np.zeros(residual.shape[1:])
     for q, level in enumerate(levels):
-        error = np.sort(truth - quantiles[..., q], axis=0)  # NaN last
+        error = np.sort(residual[..., q], axis=0)  # NaN last
         count = (~np.isnan(error)).sum(axis=0)
         rank = np.ceil(level * (count + 1)) if level >= 0.5 else np.floor(level * (count + 1))
         rank = np.clip(rank.astype(np.int64) - 1, 0, np.maximum(count - 1, 0))
@@ -38,16 +145,7 @@ def quantile_offsets(
     return offsets
 
 
-def apply_offsets(
-    quantiles: npt.NDArray[Any], offsets: npt.NDArray[Any], median: int
-) -> npt.NDArray[Any]:
-    """Calibrated quantiles in rising order.
-
-    The median stays where the network put it: calibration widens or narrows the interval about it.
-    Where the shifted levels would cross, the outer one is set to its inner neighbour's value.
-    """
-    shifted = quantiles + offsets
-    shifted[..., median] = quantiles[..., median]
-    above = np.maximum.accumulate(shifted[..., median:], axis=-1)
-    below = np.minimum.accumulate(shifted[..., median::-1], axis=-1)[..., ::-1]
-    return np.concatenate([below[..., :-1], above], axis=-1)
+def _pinball(quantiles: Array, truth: Array, levels: Sequence[float]) -> float:
+    error = truth[..., None] - quantiles
+    tau = np.asarray(levels)
+    return float(np.nanmean(np.maximum(tau * error, (tau - 1) * error)))

@@ -1,7 +1,7 @@
 """The one training loop: every task hands it an Objective and gets back the best weights.
 
-for each pass:  batches → loss → backward → clip → AdamW → (average of weights)
-after the pass: validation score → keep the best → checkpoint → next learning rate, or stop
+for each epoch:  batches → loss → backward → clip → AdamW → (average of weights)
+after the epoch: validation score → keep the best → checkpoint → next learning rate, or stop
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ class Objective(Protocol):
     network: nn.Module
 
     def steps_per_epoch(self) -> int:
-        """Number of batches of one pass."""
+        """Number of batches of one epoch."""
 
     def batches(self, generator: torch.Generator) -> Iterator[Any]:
-        """One pass over the training data, shuffled by ``generator`` alone."""
+        """One epoch of training data, shuffled by ``generator`` alone."""
 
     def loss(self, batch: Any) -> Tensor:
         """The scalar to minimise for one batch."""
@@ -46,7 +46,7 @@ class Objective(Protocol):
 
 @dataclass
 class EpochRecord:
-    """One pass: what the progress line, the training curve and the checkpoint tell."""
+    """One epoch: what the progress line, the training curve and the checkpoint tell."""
 
     epoch: int
     train_loss: float
@@ -107,7 +107,7 @@ class Trainer:
         objective: the task's batches, loss and validation.
         config: learning rate, stopping and so on.
         progress: told what happens.
-        checkpoint: where to keep the run after every pass; None keeps nothing on disk.
+        checkpoint: where to keep the run after every epoch; None keeps nothing on disk.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Trainer:
         self.shuffle = torch.Generator().manual_seed(config.seed)
         self.result = TrainResult()
         self.damping = 1.0  # halved whenever a step has to be undone
-        self.undone_in_a_row = 0  # over the ends of passes, which may be short
+        self.undone_in_a_row = 0  # over the ends of epochs, which may be short
         self.running_loss = math.nan
         self.best = [p.detach().clone() for p in self.parameters]
         self.average = [p.detach().clone() for p in self.parameters]
@@ -139,12 +139,12 @@ class Trainer:
         self._before = [p.detach().clone() for p in self.parameters]
 
     def run(self, *, resume: bool = False) -> TrainResult:
-        """Train until the passes are over, patience is, or the user presses Ctrl-C.
+        """Train until the epochs are over, patience is, or the user presses Ctrl-C.
 
         The random state of the caller is left as it was.
 
         Raises:
-            DivergenceError: the loss is not finite whatever the learning rate, before any pass ended.
+            DivergenceError: the loss is not finite whatever the learning rate, before any epoch ended.
         """
         started = time.perf_counter()
         with torch.random.fork_rng(devices=[]):
@@ -164,7 +164,7 @@ class Trainer:
                 if not self.result.best_epoch:
                     raise
                 self.progress.message(
-                    f"{error} The weights of pass {self.result.best_epoch} are kept."
+                    f"{error} The weights of epoch {self.result.best_epoch} are kept."
                 )
             finally:
                 self.progress.stop()
@@ -193,19 +193,19 @@ class Trainer:
             result.history.append(record)
             self.progress.epoch(record)
             if not math.isfinite(score):
-                self._undo(f"pass {epoch}: the validation score is {score}")
+                self._undo(f"epoch {epoch}: the validation score is {score}")
             if self.checkpoint is not None:  # after the undoing, which a resumed run has to know of
                 self.checkpoint.save(self._state())
         if not result.best_epoch:
             self._give_up(len(result.history))
 
     def _learning_rate(self, epoch: int) -> float:
-        """Full rate for the warm-up passes, then times ``lr_decay`` a pass."""
+        """Full rate for the warm-up epochs, then times ``lr_decay`` an epoch."""
         decays = max(0, epoch - self.config.warmup_epochs)
         return float(self.config.learning_rate * self.config.lr_decay**decays)
 
     def _epoch(self, epoch: int, lr: float) -> tuple[float, float, int]:
-        """Mean loss, seconds and steps of one pass."""
+        """Mean loss, seconds and steps of one epoch."""
         self.network.train()
         total, steps = 0.0, 0
         started = time.perf_counter()
@@ -220,7 +220,7 @@ class Trainer:
                 if self.undone_in_a_row > MAX_UNDONE:
                     self._give_up(epoch)
                 self._undo(
-                    f"pass {epoch}, step {steps + 1}: loss {loss:.4g}, gradient norm {norm:.4g}"
+                    f"epoch {epoch}, step {steps + 1}: loss {loss:.4g}, gradient norm {norm:.4g}"
                 )
                 continue
             self.undone_in_a_row = 0
@@ -256,7 +256,7 @@ class Trainer:
 
     def _give_up(self, epoch: int) -> None:
         raise DivergenceError(
-            f"training diverged in pass {epoch}: the loss stayed infinite, NaN or far above its mean "
+            f"training diverged in epoch {epoch}: the loss stayed infinite, NaN or far above its mean "
             f"after {self.result.undone_steps} halvings of the learning rate. Check the data for values "
             "far outside the rest, or lower learning_rate."
         )
@@ -324,4 +324,4 @@ class Trainer:
         self.damping, self.averaged_steps = facts["damping"], facts["averaged_steps"]
         self.undone_in_a_row = facts["undone_in_a_row"]
         self.running_loss = math.nan if facts["running_loss"] is None else facts["running_loss"]
-        self.progress.message(f"resumed after pass {len(history)}")
+        self.progress.message(f"resumed after epoch {len(history)}")

@@ -1,4 +1,4 @@
-"""What training tells while it runs: a bar on a terminal, a line a pass elsewhere, or nothing."""
+"""What training tells while it runs: a bar on a terminal, a line a stage elsewhere, or nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Progress(Protocol):
-    """Told of every step and pass; ``message`` and ``stage`` also outside a training."""
+    """Told of every step and epoch; ``message`` and ``stage`` also outside a training."""
 
     def stage(self, text: str) -> None:
         """A stage begins: reading, training, judging."""
@@ -20,13 +20,13 @@ class Progress(Protocol):
         """Something the user should know."""
 
     def start(self, epochs: int, steps: int) -> None:
-        """Training begins: at most ``epochs`` passes of ``steps`` batches."""
+        """Training begins: at most ``epochs`` epochs of ``steps`` batches."""
 
     def step(self, loss: float) -> None:
         """One batch done."""
 
     def epoch(self, record: EpochRecord) -> None:
-        """One pass done and validated."""
+        """One epoch done and validated."""
 
     def stop(self) -> None:
         """Training ended, however."""
@@ -80,7 +80,7 @@ class Lines(Quiet):
             return
         seconds = time.perf_counter() - self._started
         print(
-            f"trained {self._epochs} passes of {self._steps} steps in {seconds:.1f} s; best pass "
+            f"trained {self._epochs} epochs of {self._steps} steps in {seconds:.1f} s; best epoch "
             f"{self._best.epoch}: validation {self._best.validation:.4f}",
             file=sys.stderr,
             flush=True,
@@ -88,7 +88,7 @@ class Lines(Quiet):
 
 
 class Bar(Quiet):
-    """A rich progress bar on standard error: pass, loss, validation score, speed, time left."""
+    """A rich progress bar on standard error: epoch, loss, validation score, speed, time left."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -116,7 +116,7 @@ class Bar(Quiet):
         self._epochs, self._steps, self._done = epochs, steps, 0
         self._loss: float | None = None
         self._best: EpochRecord | None = None
-        self._task = self._progress.add_task("pass 1", total=epochs * steps, facts="")
+        self._task = self._progress.add_task("epoch 1", total=epochs * steps, facts="")
         self._clock = time.perf_counter()
 
     def step(self, loss: float) -> None:
@@ -132,15 +132,15 @@ class Bar(Quiet):
     def epoch(self, record: EpochRecord) -> None:
         if record.best:
             self._best = record
-        # After --resume the passes done before count as done.
+        # After --resume the epochs done before count as done.
         self._done = record.epoch * self._steps
         mark = "  best so far" if record.best else ""
         self._console.print(
-            f"pass {record.epoch:>3}/{self._epochs}  loss {record.train_loss:.4f}  validation "
+            f"epoch {record.epoch:>3}/{self._epochs}  loss {record.train_loss:.4f}  validation "
             f"{record.validation:.4f}  {record.seconds:.1f} s{mark}"
         )
         self._progress.update(
-            self._task, completed=self._done, description=f"pass {record.epoch + 1}"
+            self._task, completed=self._done, description=f"epoch {record.epoch + 1}"
         )
 
     def stop(self) -> None:
