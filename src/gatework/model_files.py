@@ -162,7 +162,7 @@ def read_model(path: Path) -> ModelFolder:
     if config.get("format") != FORMAT:
         raise ModelFileError(f"{path} is no Gatework model: its config.json is another program's.")
     version = config.get("format_version")
-    if not isinstance(version, int) or version < 1:
+    if type(version) is not int or version < 1:  # true is an int too
         raise ModelFileError(f"{path}: damaged, config.json names format version {version!r}.")
     if version > FORMAT_VERSION:
         raise ModelFileError(

@@ -156,8 +156,6 @@ def refused_fit(refused: Callable[..., str], model: Path) -> Callable[..., str]:
     """The same for a fit over the earlier model ``model``."""
 
     def check(data: object, *more: object, says: Sequence[str] = ()) -> str:
-        return refused(
-            "fit", "forecast", data, *SMALL, *more, "-o", model, "--quiet", says=says
-        )
+        return refused("fit", "forecast", data, *SMALL, *more, "-o", model, "--quiet", says=says)
 
     return check

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,12 +95,12 @@ def test_wrong_usage_is_one_sentence_too(refused: Refuse, line: str, says: str) 
 
 @pytest.mark.parametrize("arguments", [(), ("fit",)])
 def test_nothing_to_do_shows_the_help_as_an_error(
-    run: Callable[..., object], arguments: tuple[str, ...]
+    run: Callable[..., Any], arguments: tuple[str, ...]
 ) -> None:
     outcome = run(*arguments)
-    assert (outcome.code, outcome.out) == (2, "")  # type: ignore[attr-defined]
-    assert outcome.err.count("Usage: gatework") == 1  # type: ignore[attr-defined]
-    assert "forecast" in outcome.err or "evaluate" in outcome.err  # type: ignore[attr-defined]
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.count("Usage: gatework") == 1
+    assert "forecast" in outcome.err or "evaluate" in outcome.err
 
 
 # ---- where the model goes -----------------------------------------------------------------------------
@@ -146,7 +147,9 @@ def test_model_over_the_current_folder(
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs Linux's /proc")
 @pytest.mark.parametrize("place", ["/proc/model", "/proc/no/model"])
-def test_place_that_cannot_be_written(refused: Refuse, table: Path, model: Path, place: str) -> None:
+def test_place_that_cannot_be_written(
+    refused: Refuse, table: Path, model: Path, place: str
+) -> None:
     refused(*fit_to(table, place), says=[f"cannot write {place}", "Choose another place"])
     refused("predict", model, table, "-o", f"{place}.csv", says=[place, "cannot be written"])
 

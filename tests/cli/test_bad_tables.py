@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,8 @@ def rows_of(path: Path) -> Rows:
 
 def test_file_missing(refused_fit: Refuse, table: Path) -> None:
     refused_fit(
-        table.with_name("god.csv"), says=["god.csv: there is no such file", "Did you mean 'good.csv'"]
+        table.with_name("god.csv"),
+        says=["god.csv: there is no such file", "Did you mean 'good.csv'"],
     )
 
 
@@ -55,7 +57,11 @@ def test_header_without_rows(refused_fit: Refuse, write: Write) -> None:
     [
         ("noise.csv", bytes(range(256)) * 8, "is binary data, not a text table"),
         ("zip.csv", b"PK\x03\x04" + bytes(60), "is a zip or Excel file"),
-        ("letter.txt", b"Dear Sir,\nthis is a letter\nand no table.\n", "letter.txt, row 1 (line 2)"),
+        (
+            "letter.txt",
+            b"Dear Sir,\nthis is a letter\nand no table.\n",
+            "letter.txt, row 1 (line 2)",
+        ),
         ("photo.png", b"\x89PNG\r\n", "unknown kind of file '.png'"),
         ("broken.parquet", b"PAR1 and then nothing", "is no readable Parquet file"),
         ("broken.json", b'[{"time": "2024-01-01", ', "is not valid JSON"),
@@ -72,7 +78,8 @@ def test_not_a_table(
 def test_wrong_encoding(refused_fit: Refuse, tmp_path: Path) -> None:
     (tmp_path / "latin.csv").write_bytes(b"time,load\n2024-01-01,1\n2024-01-02,M\xfcnchen\n")
     refused_fit(
-        tmp_path / "latin.csv", says=["latin.csv, line 3", "not UTF-8", "München", "Save the file as"]
+        tmp_path / "latin.csv",
+        says=["latin.csv, line 3", "not UTF-8", "München", "Save the file as"],
     )
 
 
@@ -102,7 +109,10 @@ def test_missing_timestamp(refused_fit: Refuse, table: Path, write: Write) -> No
 def test_target_that_is_no_number(refused_fit: Refuse, table: Path, write: Write) -> None:
     refused_fit(
         write("x.csv", changed(rows_of(table), 49, 1, "n.v.")),
-        says=["x.csv, row 50 (line 51), column 'load': 'n.v.' is not a number", "leave the cell empty"],
+        says=[
+            "x.csv, row 50 (line 51), column 'load': 'n.v.' is not a number",
+            "leave the cell empty",
+        ],
     )
 
 
@@ -123,12 +133,12 @@ def test_target_that_is_constant_while_it_trains(
 
 
 @pytest.mark.parametrize("role", ["--target", "--past", "--known", "--static"])
-def test_column_without_a_value(
-    refused_fit: Refuse, table: Path, write: Write, role: str
-) -> None:
+def test_column_without_a_value(refused_fit: Refuse, table: Path, write: Write, role: str) -> None:
     data = write("m.csv", [[*r, ""] for r in rows_of(table)], "time,load,temp")
     others = [] if role == "--target" else ["--target", "load"]
-    refused_fit(data, *others, role, "temp", says=["column 'temp': every value is missing", "Leave"])
+    refused_fit(
+        data, *others, role, "temp", says=["column 'temp': every value is missing", "Leave"]
+    )
 
 
 def test_only_column_without_a_value(refused_fit: Refuse, table: Path, write: Write) -> None:
@@ -175,7 +185,9 @@ def test_infinite_value(refused_fit: Refuse, table: Path, write: Write, value: s
 def test_ragged_row(refused_fit: Refuse, table: Path, write: Write) -> None:
     rows = rows_of(table)
     rows[9].append("7")
-    refused_fit(write("r.csv", rows), says=["row 10 (line 11): has 3 fields where the header has 2"])
+    refused_fit(
+        write("r.csv", rows), says=["row 10 (line 11): has 3 fields where the header has 2"]
+    )
 
 
 def test_repeated_column_name(refused_fit: Refuse, table: Path, write: Write) -> None:
@@ -197,25 +209,27 @@ def test_predict_with_missing_columns(
 
 
 def test_predict_with_extra_columns(
-    refused: Refuse, run: Callable[..., object], model: Path, table: Path, write: Write
+    refused: Refuse, run: Callable[..., Any], model: Path, table: Path, write: Write
 ) -> None:
     data = write("p.csv", [[*r, "1"] for r in rows_of(table)], "time,load,temp")
     for verb in ("predict", "evaluate"):
         refused(verb, model, data, says=["p.csv: has column 'temp'", "--ignore-extra"])
-        assert run(verb, model, data, "--ignore-extra").code == 0  # type: ignore[attr-defined]
+        assert run(verb, model, data, "--ignore-extra").code == 0
 
 
 @pytest.mark.parametrize("verb", ["predict", "evaluate"])
 def test_predict_with_another_frequency(
-    refused: Refuse, run: Callable[..., object], model: Path, write: Write, verb: str
+    refused: Refuse, run: Callable[..., Any], model: Path, write: Write, verb: str
 ) -> None:
-    rows = [[f"2024-02-{1 + k // 96:02} {k // 4 % 24:02}:{k % 4 * 15:02}", str(k)] for k in range(200)]
+    rows = [
+        [f"2024-02-{1 + k // 96:02} {k // 4 % 24:02}:{k % 4 * 15:02}", str(k)] for k in range(200)
+    ]
     data = write("q.csv", rows)
     refused(
         verb, model, data,
         says=["another frequency", "15 minutes", "steps of 1 hour", "--resample 1h"],
     )  # fmt: skip
-    assert run(verb, model, data, "--resample", "1h").code == 0  # type: ignore[attr-defined]
+    assert run(verb, model, data, "--resample", "1h").code == 0
     refused(verb, model, data, "--resample", "2h", says=["1 hour", "resample='1h'"])
 
 
@@ -238,17 +252,31 @@ def test_an_existing_result_stays_when_the_table_is_bad(
 ) -> None:
     result = tmp_path / "result.json"
     result.write_text("of last week")
-    refused(verb, model, tmp_path / "none.csv", "-o", result, says=["none.csv: there is no such file"])
+    refused(
+        verb, model, tmp_path / "none.csv", "-o", result, says=["none.csv: there is no such file"]
+    )
 
 
 def test_predict_without_the_future_of_a_known_covariate(
-    refused: Refuse, run: Callable[..., object], table: Path, tmp_path: Path, write: Write
+    refused: Refuse, run: Callable[..., Any], table: Path, tmp_path: Path, write: Write
 ) -> None:
     from_hour = [[t, v, t[11:13]] for t, v in rows_of(table)]
     data = write("k.csv", from_hour, "time,load,hour")
-    options = "--hidden-size 8 --max-epochs 1 --context 12 --horizon 4 --threads 1 --quiet".split()
+    options = [
+        "--hidden-size",
+        "8",
+        "--max-epochs",
+        "1",
+        "--context",
+        "12",
+        "--horizon",
+        "4",
+        "--threads",
+        "1",
+        "--quiet",
+    ]
     fit = ("fit", "forecast", data, "--target", "load", "--known", "hour", *options)
-    assert run(*fit, "-o", tmp_path / "known").code == 0  # type: ignore[attr-defined]
+    assert run(*fit, "-o", tmp_path / "known").code == 0
     refused(
         "predict", tmp_path / "known", data,
         says=["the future of hour is needed: 4 rows must follow", "there are 0"],

@@ -451,3 +451,48 @@ def test_a_bad_row_does_not_poison_the_stream(model: Forecaster) -> None:
     assert answer is not None
     assert expected is not None
     assert np.array_equal(answer.mean, expected.mean)
+
+
+def test_a_refused_row_can_be_pushed_again_mended() -> None:
+    frame = driven(300)
+    fitted = Forecaster(**SMALL).fit(frame, target="load", known=["switch", "day"])
+    ahead = [{"switch": 1.0, "day": "work"}] * 6
+    stream = fitted.stream()
+    rows = list(frame.head(30).iter_rows(named=True))
+    for row in rows[:29]:
+        stream.push(row, future=ahead)
+    with pytest.raises(DataError, match=r"give `future`, 6 rows with switch, day.*got nothing"):
+        stream.push(rows[29])
+    with pytest.raises(DataError, match="got 2 rows"):
+        stream.push(rows[29], future=ahead[:2])
+    with pytest.raises(DataError, match="no 'day'"):
+        stream.push({k: v for k, v in rows[29].items() if k != "day"}, future=ahead)
+    assert stream.push(rows[29], future=ahead) is not None
+
+
+def test_refused_rows_leave_no_series_behind() -> None:
+    fitted = Forecaster(**SMALL).fit(
+        many_series().select("meter", "time", "load"), series="meter", target="load"
+    )
+    stream = fitted.stream()
+    for n in range(5):
+        with pytest.raises(DataError, match="no number"):
+            stream.push({"meter": f"new {n}", "time": hours(1)[0].item(), "load": "?"})
+    assert not stream._rings
+
+
+def test_a_stream_of_irregular_times_equals_predict() -> None:
+    rng = np.random.default_rng(0)
+    seconds = rng.integers(300, 1200, 400).cumsum()
+    start = np.datetime64("2024-01-01T00:00:00", "us")
+    frame = pl.DataFrame(
+        {"time": start + seconds * np.timedelta64(1, "s"), "load": daily_cycle(400)}
+    )
+    fitted = Forecaster(**SMALL).fit(frame)
+    assert any("irregular" in note for note in fitted.metrics_["notes"])
+    stream = fitted.stream()
+    answer = [stream.push(row) for row in frame.iter_rows(named=True)][-1]
+    assert answer is not None
+    expected = fitted.predict(frame)
+    np.testing.assert_allclose(answer.mean.ravel(), expected["mean"].to_numpy(), rtol=1e-4)
+    assert answer.timestamps.to_list() == expected["timestamp"].to_list()

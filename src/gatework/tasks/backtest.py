@@ -84,10 +84,10 @@ class Evaluation:
         if lost:
             return "The model does NOT beat " + "; ".join(lost) + "."
         skill = self.skill
-        hardest = min(skill, key=lambda name: skill[name].get("MAE", 1.0))
+        lead, hardest = min((scores.get("MAE", 1.0), name) for name, scores in skill.items())
         return (
-            f"The model beats every naive forecast; its MAE is {100 * skill[hardest].get('MAE', 1.0):.0f} % below "
-            f"that of the best of them ({hardest})."
+            f"The model beats every naive forecast; its MAE is {100 * lead:.0f} % below that of the best of "
+            f"them ({hardest})."
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ from gatework.train.conformal import Calibration, window_spread
 Array = npt.NDArray[np.float64]
 # Calendar features are made for this many steps at once: a call for one step costs as much.
 CALENDAR_BLOCK = 512
+# Share of a step by which a time may miss its grid position.
+MAX_OFF_GRID = 0.25
 
 
 @dataclass(frozen=True)
@@ -35,20 +38,24 @@ class StreamForecast:
     quantiles: Array  # (h, K, Q)
     targets: tuple[str, ...]
     levels: tuple[float, ...]
-    _stream: ForecastStream
+    _encoder: TableEncoder
     _position: int
+    _stamp: pl.Series | None  # time of the observation where times are irregular
 
     @property
     def timestamps(self) -> pl.Series:
         """``(h,)`` times of the steps."""
-        steps = self._position + 1 + np.arange(len(self.mean))
-        return self._stream.encoder.frequency.times(steps)
+        frequency = self._encoder.frequency
+        times = frequency.times(self._position + np.arange(len(self.mean) + 1))
+        if self._stamp is not None:
+            times = (self._stamp[0] + (times - times[0])).cast(self._stamp.dtype)
+        return times[1:]
 
     def to_frame(self) -> pl.DataFrame:
         """The same columns as ``Forecaster.predict``."""
         h, K = self.mean.shape
         columns: dict[str, Any] = {}
-        if self._stream.encoder.schema.series is not None:
+        if self._encoder.schema.series is not None:
             columns["series"] = [self.series] * (h * K)
         times = self.timestamps
         columns["timestamp"] = times.gather(np.repeat(np.arange(h), K))
@@ -72,6 +79,7 @@ class _Ring:
             np.zeros((2 * context, n), dtype=np.int64) for n in sizes[3:]
         )
         self.position: int | None = None
+        self.stamp: pl.Series | None = None
         self.location: Array | None = None
         self.scale: Array | None = None
         self.head: list[Array] = []  # first raw targets of a series that training did not hold
@@ -137,26 +145,27 @@ class ForecastStream:
             DataError: a column is missing, a value is no number, or time goes back or stands still.
         """
         schema, spec = self.encoder.schema, self.network.spec
+        # Everything is checked before anything is kept: a refused row leaves the stream as it was.
         named = self._named(row)
         name = named.get(schema.series) if schema.series is not None else None
         if schema.series is not None and name is None:
             raise DataError(f"stream: the row has no series; give {schema.series!r}.")
         ring = self._rings.get(str(name)) or self._new_ring(str(name))
-        position = self._position(named, ring)
+        stamp = self._stamp(named, ring)
+        position = self._position(stamp, ring)
         values = np.array([self._number(named, t) for t in schema.targets])
-        covariates = self._encode(named, ("past", "known"))
-        if ring.position is not None:
-            # Skipped steps are rows of missing values; more than a context of them is all the same.
-            skipped = min(position - ring.position - 1, spec.context)
-            for step in range(position - skipped, position):
-                self._append(
-                    ring, np.full(len(values), np.nan), self._encode({}, ("past", "known")), step
-                )
+        covariates = self._encode(named, ("past", "known", "static"))
+        # Skipped steps are rows of missing values; more than a context of them is all the same.
+        skipped = 0 if ring.position is None else min(position - ring.position - 1, spec.context)
+        answers = ring.filled + skipped + 1 >= spec.context
+        ahead = self._encode_future(future) if answers else None
+        self._rings[str(name)] = ring
+        for step in range(position - skipped, position):
+            nothing = self._encode({}, ("past", "known"))
+            self._append(ring, np.full(len(values), np.nan), nothing, step)
         self._append(ring, values, covariates, position)
-        ring.position = position
-        if ring.filled < spec.context:
-            return None
-        return self._forecast(ring, name, named, future)
+        ring.position, ring.stamp = position, stamp
+        return None if ahead is None else self._forecast(ring, name, covariates, ahead)
 
     def _named(self, row: Any) -> dict[str, Any]:
         schema = self.encoder.schema
@@ -194,28 +203,45 @@ class ForecastStream:
             )
         return number
 
-    def _position(self, row: Mapping[str, Any], ring: _Ring) -> int:
-        """Grid position of the row: by its time, or the next one where the row tells none."""
+    def _stamp(self, row: Mapping[str, Any], ring: _Ring) -> pl.Series | None:
+        """The row's time as a series of one, or None where the row tells none."""
         schema = self.encoder.schema
-        if schema.time is None or row.get(schema.time) is None:
+        value = None if schema.time is None else row.get(schema.time)
+        if value is None:
             if schema.time is not None and ring.position is None:
                 raise DataError(
                     f"stream: the first row of a series needs its time, {schema.time!r}."
                 )
-            return 0 if ring.position is None else ring.position + 1
-        stamp = row[schema.time]
-        table = read_table({schema.time: [stamp]}, name="stream")
-        times = read_schema_times(table, schema)
+            return None
+        naive = type(value) is datetime and value.tzinfo is None and schema.time_zone is None
+        if naive and schema.time_kind == "datetime":
+            return pl.Series([value], dtype=pl.Datetime("us"))  # what most streams bring, at once
+        times = read_schema_times(read_table({schema.time: [value]}, name="stream"), schema)
         assert times is not None
-        exact = float(self.encoder.frequency.positions(times)[0])
-        position = round(exact)
-        if abs(exact - position) > 0.25:
+        return times
+
+    def _position(self, stamp: pl.Series | None, ring: _Ring) -> int:
+        """Grid position of the row: by its time, or the next one where it tells none."""
+        frequency = self.encoder.frequency
+        if stamp is None:
+            return 0 if ring.position is None else ring.position + 1
+        if ring.stamp is not None and not stamp[0] > ring.stamp[0]:
             raise DataError(
-                f"stream: the time {stamp} is not on the model's grid of {self.encoder.frequency.text}."
+                f"stream: time does not go forward: {stamp[0]} came after {ring.stamp[0]}."
+            )
+        if not frequency.regular and ring.position is not None:
+            return (
+                ring.position + 1
+            )  # irregular times: a row is a step, as in the table that was fitted
+        exact = float(frequency.positions(stamp)[0])
+        position = round(exact)
+        if frequency.regular and abs(exact - position) > MAX_OFF_GRID:
+            raise DataError(
+                f"stream: the time {stamp[0]} is not on the model's grid of {frequency.text}."
             )
         if ring.position is not None and position <= ring.position:
-            last = self.encoder.frequency.times(np.array([ring.position]))[0]
-            raise DataError(f"stream: time does not go forward: {stamp} came after {last}.")
+            last = frequency.times(np.array([ring.position]))[0]
+            raise DataError(f"stream: time does not go forward: {stamp[0]} came after {last}.")
         return position
 
     def _encode(
@@ -235,12 +261,35 @@ class ForecastStream:
             out[role] = (numbers - scales[role][0]) / scales[role][1]
             out[f"{role}_categories"] = np.array(
                 [
-                    self.encoder.vocabularies[c].encode([_text(row.get(c))])[0]
+                    self.encoder.vocabularies[c].encode([self._text(row, c) if row else None])[0]
                     for c in self._categories[role]
                 ],
                 dtype=np.int64,
             )
         return out
+
+    def _text(self, row: Mapping[str, Any], column: str) -> str | None:
+        """A category as the table reader spells it."""
+        if column not in row:
+            raise DataError(f"stream: the row has no {column!r}; give None where it is missing.")
+        return None if row[column] is None else str(row[column])
+
+    def _encode_future(
+        self, future: Sequence[Mapping[str, Any]] | None
+    ) -> dict[str, npt.NDArray[np.generic]]:
+        """Known-future covariates of the horizon: numbers ``(h, F)`` and categories ``(h, Fc)``."""
+        spec, schema = self.network.spec, self.encoder.schema
+        if not schema.known:
+            h = spec.horizon
+            return {"known": np.empty((h, 0)), "known_categories": np.empty((h, 0), np.int64)}
+        if future is None or len(future) != spec.horizon:
+            given = "nothing" if future is None else f"{len(future)} rows"
+            raise DataError(
+                f"stream: give `future`, {spec.horizon} rows with {', '.join(schema.known)}, the covariates "
+                f"that are known over the horizon; got {given}."
+            )
+        rows = [self._encode(r, ("known",)) for r in future]
+        return {key: np.stack([r[key] for r in rows]) for key in rows[0]}
 
     def _append(
         self,
@@ -261,7 +310,13 @@ class ForecastStream:
         else:
             scaled = (values - ring.location) / ring.scale
         known = np.concatenate([covariates["known"], self._calendar_of(position, position + 1)[0]])
-        ring.append(y=scaled, **{**covariates, "known": known})
+        ring.append(
+            y=scaled,
+            past=covariates["past"],
+            known=known,
+            past_categories=covariates["past_categories"],
+            known_categories=covariates["known_categories"],
+        )
 
     def _scale_by_head(self, ring: _Ring) -> None:
         from gatework.data.encoding import _moments
@@ -277,38 +332,30 @@ class ForecastStream:
         self,
         ring: _Ring,
         name: Any,
-        row: Mapping[str, Any],
-        future: Sequence[Mapping[str, Any]] | None,
+        covariates: dict[str, npt.NDArray[np.generic]],
+        future: dict[str, npt.NDArray[np.generic]],
     ) -> StreamForecast:
         spec, schema = self.network.spec, self.encoder.schema
         assert ring.position is not None
         assert ring.location is not None
         assert ring.scale is not None
         first = ring.position + 1
-        ahead = self._calendar_of(first, first + spec.horizon)
-        ahead_categories = np.zeros((spec.horizon, 0), dtype=np.int64)
-        if schema.known:
-            if future is None or len(future) != spec.horizon:
-                raise DataError(
-                    f"stream: give `future`, {spec.horizon} rows with {', '.join(schema.known)}, the "
-                    "covariates that are known over the horizon."
-                )
-            rows = [self._encode(r, ("known",)) for r in future]
-            ahead = np.concatenate([np.stack([r["known"] for r in rows]), ahead], axis=1)
-            ahead_categories = np.stack([r["known_categories"] for r in rows])
-        static = self._encode(row, ("static",))
+        calendar = self._calendar_of(first, first + spec.horizon)
+        ahead = np.concatenate([future["known"], calendar], axis=1).astype(np.float32)
         batch = WindowBatch(
             y=ring.window("y"),
             past=ring.window("past"),
-            known=torch.cat(
-                [ring.window("known"), torch.from_numpy(ahead.astype(np.float32))[None]], dim=1
-            ),
+            known=torch.cat([ring.window("known"), torch.from_numpy(ahead)[None]], dim=1),
             past_categories=ring.window("past_categories"),
             known_categories=torch.cat(
-                [ring.window("known_categories"), torch.from_numpy(ahead_categories)[None]], dim=1
+                [
+                    ring.window("known_categories"),
+                    torch.from_numpy(future["known_categories"])[None],
+                ],
+                dim=1,
             ),
-            static=torch.from_numpy(np.nan_to_num(static["static"]).astype(np.float32))[None],
-            static_categories=torch.from_numpy(static["static_categories"])[None],
+            static=torch.from_numpy(np.nan_to_num(covariates["static"]).astype(np.float32))[None],
+            static_categories=torch.from_numpy(covariates["static_categories"])[None],
             series=torch.zeros(1, dtype=torch.int64),
         )
         with torch.inference_mode():
@@ -322,8 +369,9 @@ class ForecastStream:
             quantiles[0] * ring.scale[:, None] + ring.location[:, None],
             tuple(schema.targets),
             spec.levels,
-            self,
+            self.encoder,
             ring.position,
+            None if self.encoder.frequency.regular else ring.stamp,
         )
 
     def _new_ring(self, name: str) -> _Ring:
@@ -342,7 +390,6 @@ class ForecastStream:
         if index is not None:
             ring.location = self.encoder.target_mean[index]
             ring.scale = self.encoder.target_std[index]
-        self._rings[name] = ring
         return ring
 
     def _calendar_of(self, first: int, end: int) -> npt.NDArray[np.float32]:
@@ -359,8 +406,3 @@ class ForecastStream:
             self._calendar = (first, calendar_features(times, self.encoder.frequency)[0])
         start, features = self._calendar
         return features[first - start : end - start]
-
-
-def _text(value: Any) -> str | None:
-    """A category's value as the table reader spells it."""
-    return None if value is None else str(value)
