@@ -40,6 +40,9 @@ class Forecasts:
 
     mean: np.ndarray  # (W, h, K)
     truth: np.ndarray  # (W, h, K): compared with ours, so that no window is off by one
+    coverage_90: float | None = (
+        None  # share of the truth inside the 90 % interval, where there is one
+    )
 
 
 class Contest(Protocol):

@@ -88,6 +88,35 @@ def render(results: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
+def summary(results: dict[str, Any]) -> str:
+    """Markdown: one row a task, errors of all contestants side by side, for the front page."""
+    names = list(dict.fromkeys(r["contestant"] for r in results["runs"]))
+    shown = [n for n in names if n != "gatework-equal"]
+    lines = [
+        f"| task | {' | '.join(shown)} | gatework's 90 % interval holds |",
+        "|---" + "|---:" * (len(shown) + 1) + "|",
+    ]
+    for task in dict.fromkeys(run["task"] for run in results["runs"]):
+        runs = {
+            n: [r for r in results["runs"] if (r["task"], r["contestant"]) == (task, n)]
+            for n in shown
+        }
+        good = {n: [r for r in found if "mse" in r] for n, found in runs.items()}
+        cells = [f"{cell(g, 'mse', 4)} / {cell(g, 'mae', 4)}" if g else "–" for g in good.values()]
+        covered = [r["coverage_90"] for r in good.get("gatework", []) if r.get("coverage_90")]
+        cells.append(f"{100 * median(covered):.1f} %" if covered else "–")
+        lines.append(f"| {task} | {' | '.join(cells)} |")
+    machine = results["machine"]
+    passes = results["equal"]["passes"]
+    lines.append(
+        f"\nMSE / MAE of the point forecast; darts and NeuralForecast with {passes} passes over the data, "
+        "their LSTM of the same size; Gatework with its defaults (segments of 48 for the context of 720) and "
+        f"at most 12 epochs, the best by validation. {machine['processor']}, {machine['threads']} "
+        f"thread{'s' if machine['threads'] != 1 else ''}, {machine['date']}.\n"
+    )
+    return "\n".join(lines)
+
+
 def replace_between(text: str, new: str) -> str:
     """`text` with `new` between the two marker lines, which it must hold once each."""
     if text.count(OPEN) != 1 or text.count(CLOSE) != 1:
@@ -100,8 +129,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results", type=Path)
     parser.add_argument("--into", type=Path, help="file with the two marker lines")
+    parser.add_argument("--summary", action="store_true", help="one row a task")
     args = parser.parse_args()
-    table = render(json.loads(args.results.read_text()))
+    table = (summary if args.summary else render)(json.loads(args.results.read_text()))
     if args.into:
         args.into.write_text(replace_between(args.into.read_text(), table))
     else:

@@ -82,6 +82,8 @@ def runs(args: argparse.Namespace, csv: Path) -> Iterator[dict[str, Any]]:
     for task in args.tasks:
         for seed in range(args.repeats):
             for contestant in args.contestants:
+                if f"{contestant}:{task}" in args.without:
+                    continue
                 facts = run_one(csv, task, contestant, seed, args.threads)
                 yield {"task": task, "contestant": contestant, "seed": seed} | facts
 
@@ -100,6 +102,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder that holds ETTh1.csv")
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--contestants", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
+    parser.add_argument(
+        "--without", nargs="+", default=[], metavar="CONTESTANT:TASK", help="pairs to leave out"
+    )
     parser.add_argument("--repeats", type=int, default=1, help="seeds 0 to N-1 (default 1)")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--out", type=Path, help="write results.json here")

@@ -89,6 +89,7 @@ def measure(problem: Problem, module: str, equal: Equal) -> dict[str, Any]:
     facts |= {"all_windows_s": time.perf_counter() - started, "peak_mb": peak_mb()}
     one = contest.as_array(contest.predict_once())
     facts |= compare(problem, forecasts, one)
+    facts["coverage_90"] = forecasts.coverage_90
     return facts | training.as_dict() | latency(contest)
 
 

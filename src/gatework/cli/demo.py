@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from gatework.cli.shared import Debug
+from gatework.cli.common import Debug
 from gatework.errors import ConfigError, MissingDependencyError, nearest
 
 # Half a year ahead, from three years of weeks.

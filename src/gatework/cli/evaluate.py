@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gatework.cli.shared import (
+from gatework.cli.common import (
     Debug,
     IgnoreExtra,
     Mend,

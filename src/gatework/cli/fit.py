@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from gatework.cli.common import Debug, Quiet
 from gatework.cli.options import whole_number, with_config_options
-from gatework.cli.shared import Debug, Quiet
 from gatework.data.split import check_split
 from gatework.errors import ConfigError, GateworkError, OutputError
 from gatework.tasks.registry import TASKS, task_class
