@@ -169,7 +169,7 @@ def test_sections_stand_in_order_and_tell_what_the_model_did() -> None:
     for said in (
         "Forecast of load", "6 hours ahead, from the last 48 hours (2 days)",
         "meters.csv", "30 % less", "±1.4", "90.0 %", "2 min 14 s",
-        "15,616", "0.63 ms", "2 training steps", "after pass 3 of 5", "Training stopped early",
+        "15,616", "0.63 ms", "2 training steps", "after epoch 3 of 5", "Training stopped early",
         "2 gaps, 5 missing steps; the largest 4 hours after 2024-01-05", "7 (0.7 %)", "comment",
         "24 hours (1 day)", "2024-01-01 00:00", "gatework predict model", "MASE, mean absolute scaled error",
     ):  # fmt: skip
@@ -287,7 +287,7 @@ def test_without_a_test_part_the_report_says_that_nothing_was_judged() -> None:
     }
     text = render(content)
     assert 'class="verdict unjudged"' in text
-    assert "validation part, by which the best pass was chosen" in Reader(text).text
+    assert "validation part, by which the best epoch was chosen" in Reader(text).text
     assert [s["id"] for s in Reader(text).all("section")] == SECTIONS
 
 

@@ -30,7 +30,7 @@ def extend(
         short: names of the series that are gone.
 
     Raises:
-        DataError: no series is long enough, or covariates are missing in the horizon.
+        DataError: no series is long enough, or rows with the covariates of the horizon are absent.
     """
     needs_known = bool(table.schema.known)
     chosen, rows, origins, short = [], [], [], []

@@ -11,7 +11,7 @@ from typing import Any
 
 from gatework.report.facts import MODEL, Example, Facts, real, whole
 from gatework.report.words import count, is_moment, level, moment, number
-from gatework.report.words import passes as passes_text
+from gatework.report.words import epochs as epochs_text
 
 DASHES = ("dash", "dot-line", "dashdot")
 MAX_BANDS = 3
@@ -197,16 +197,16 @@ def calibration(facts: Facts, target: str) -> Figure | None:
 
 
 def training(facts: Facts) -> Figure | None:
-    """Training loss and validation score by pass, the best pass marked."""
-    passes = [whole(r.get("epoch")) or i + 1 for i, r in enumerate(facts.history)]
+    """Training loss and validation score by epoch, the best epoch marked."""
+    epochs = [whole(r.get("epoch")) or i + 1 for i, r in enumerate(facts.history)]
     losses = [real(r.get("train_loss")) for r in facts.history]
     scores = [real(r.get("validation")) for r in facts.history]
     if not any(v is not None for v in scores):
         return None
-    mode = "lines+markers" if len(passes) <= 40 else "lines"
+    mode = "lines+markers" if len(epochs) <= 40 else "lines"
     data: list[dict[str, Any]] = [
         {
-            "x": passes, "y": values, "mode": mode, "marker": {"size": 5, "color": f"var({colour})"},
+            "x": epochs, "y": values, "mode": mode, "marker": {"size": 5, "color": f"var({colour})"},
             "line": {"color": f"var({colour})", "width": width, "dash": dash},
             "hovertemplate": f"{name} %{{y:.4~g}}<extra></extra>",
         }
@@ -216,19 +216,19 @@ def training(facts: Facts) -> Figure | None:
         )
     ]  # fmt: skip
     best = whole(facts.training.get("best_epoch"))
-    said = f"{passes_text(len(passes))} over the data."
-    if best in passes:
-        score = scores[passes.index(best)]
+    said = f"{epochs_text(len(epochs))} of training."
+    if best in epochs:
+        score = scores[epochs.index(best)]
         ring = {"size": 13, "symbol": "circle-open", "color": "var(--good)", "line": {"width": 2.5}}
         data.append(
             {"x": [best], "y": [score], "mode": "markers", "marker": ring, "hoverinfo": "skip"}
         )
         said = (
-            f"Validation was best after pass {best} of {len(passes)}, at {number(score)}; "
+            f"Validation was best after epoch {best} of {len(epochs)}, at {number(score)}; "
             "its weights are the ones kept."
         )
-    axis = {"title": {"text": "pass over the training data"}, "nticks": 12, "tickformat": "d"}
-    if len(passes) < 12:
+    axis = {"title": {"text": "epoch"}, "nticks": 12, "tickformat": "d"}
+    if len(epochs) < 12:
         axis |= {"dtick": 1}
     layout = {"xaxis": axis, "yaxis": {"title": {"text": "loss"}}}
     return Figure({"data": data, "layout": layout}, f"Course of the training. {said}", said)

@@ -20,15 +20,15 @@ from gatework.report.page import (
 from gatework.report.words import column, count, duration, listing, moment, number, percent, steps
 
 _ENDED = {
-    "finished": "All passes that were allowed were run.",
+    "finished": "All epochs that were allowed were run.",
     "early": "Training stopped early: the validation score no longer improved.",
-    "interrupted": "Training was interrupted; the best pass so far was kept.",
-    "diverged": "Training was stopped because the loss grew without bound; the best pass before was kept.",
+    "interrupted": "Training was interrupted; the best epoch so far was kept.",
+    "diverged": "Training was stopped because the loss grew without bound; the best epoch before was kept.",
 }
 _PARTS = {"train": "training", "validation": "validation", "test": "test"}
 PARTS = (
     "The training part fits the weights, the scaling and the vocabularies; the validation part chooses the "
-    "best pass and sets the bands; the test part only judges."
+    "best epoch and sets the bands; the test part only judges."
 )
 DEFINITIONS = {
     "MAE, mean absolute error": "How far the forecast is off on average, in the unit of the target. "
@@ -59,9 +59,9 @@ def training(page: Page, facts: Facts) -> None:
         return
     said = [_ENDED.get(text(facts.training.get("stopped")) or "", "")]
     best = whole(facts.training.get("best_epoch"))
-    passes = len(facts.history)
-    if facts.training.get("stopped") == "finished" and best == passes and passes > 1:
-        said.append("The last pass was the best: more passes (max_epochs) may still improve it.")
+    epochs = len(facts.history)
+    if facts.training.get("stopped") == "finished" and best == epochs and epochs > 1:
+        said.append("The last epoch was the best: more epochs (max_epochs) may still improve it.")
     undone = whole(facts.training.get("undone_steps")) or 0
     if undone:
         said.append(
@@ -96,7 +96,7 @@ def training(page: Page, facts: Facts) -> None:
             [
                 ("training loss", "dash", "--baseline-4"),
                 ("validation", "solid", "--model"),
-                ("best pass", "dot", "--good"),
+                ("best epoch", "dot", "--good"),
             ]
         ),
         page.figure(figure.spec, figure.label, figure.caption),
@@ -228,7 +228,7 @@ def _gaps(value: object, frequency: str | None) -> str | None:
 def cost(page: Page, facts: Facts) -> None:
     """Time, speed and size, and the settings."""
     found = facts.cost
-    passes = len(facts.history) or None
+    epochs = len(facts.history) or None
     latency = real(found.get("predict_ms"))
     speed = real(found.get("windows_per_second"))
     settings = [[k, _setting(v)] for k, v in facts.settings.items()]
@@ -238,7 +238,7 @@ def cost(page: Page, facts: Facts) -> None:
         pairs(
             [
                 ("Training", _time(found.get("fit_seconds"))),
-                ("Passes over the data", None if passes is None else count(passes)),
+                ("Epochs", None if epochs is None else count(epochs)),
                 ("Training steps a second", _rate(found.get("steps_per_second"))),
                 ("Windows a second", None if speed is None else number(speed, 3)),
                 ("Weights", _counted(found.get("parameters"))),

@@ -27,7 +27,7 @@ from gatework.report.words import (
     listing,
     moment,
     number,
-    passes,
+    epochs,
     percent,
     steps,
 )
@@ -107,7 +107,7 @@ def _keys(facts: Facts) -> list[tuple[str, str, str]]:
     seconds = real(facts.cost.get("fit_seconds"))
     if seconds is not None:
         size = real(facts.cost.get("parameters"))
-        notes = [passes(len(facts.history))] if facts.history else []
+        notes = [epochs(len(facts.history))] if facts.history else []
         notes += [count(size, "weight")] if size is not None else []
         found.append(("Trained in", duration(seconds), ", ".join(notes)))
     return found
@@ -125,7 +125,7 @@ def forecasts(page: Page, facts: Facts) -> None:
     ]
     part = "the test part, which the model has not seen in training"
     if not facts.judged:
-        part = "the validation part, by which the best pass was chosen"
+        part = "the validation part, by which the best epoch was chosen"
     drawn = list(dict.fromkeys(e.target for e in facts.examples))
     blocks = []
     for target in drawn:

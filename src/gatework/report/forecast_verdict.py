@@ -127,7 +127,7 @@ def _defeat(facts: Facts, lost: dict[str, dict[str, list[str]]]) -> str:
 def _after_defeat(facts: Facts, lost: dict[str, dict[str, list[str]]]) -> str:
     use = "For those targets" if len(facts.targets) > len(lost) > 0 else "As it stands"
     return (
-        f"{use}, the naive forecast is the better choice. More data, a longer context, more passes, or "
+        f"{use}, the naive forecast is the better choice. More data, a longer context, more epochs, or "
         "covariates that are known in advance may change that."
     )
 

@@ -56,9 +56,9 @@ def count(value: float | None, noun: str = "") -> str:
     return f"{words} {noun}{'' if round(value) == 1 else 's'}" if noun else words
 
 
-def passes(value: int) -> str:
-    """``1 pass``, ``8 passes``."""
-    return f"{value:,} pass{'' if value == 1 else 'es'}"
+def epochs(value: int) -> str:
+    """``1 epoch``, ``8 epochs``."""
+    return f"{value:,} epoch{'' if value == 1 else 's'}"
 
 
 def percent(share: float | None, digits: int = 1) -> str:

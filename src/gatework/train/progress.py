@@ -80,7 +80,7 @@ class Lines(Quiet):
             return
         seconds = time.perf_counter() - self._started
         print(
-            f"trained {self._epochs} epochs of {self._steps} steps in {seconds:.1f} s; best epoch "
+            f"trained {self._epochs} epoch{'s' if self._epochs != 1 else ''} of {self._steps} steps in {seconds:.1f} s; best epoch "
             f"{self._best.epoch}: validation {self._best.validation:.4f}",
             file=sys.stderr,
             flush=True,
