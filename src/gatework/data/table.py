@@ -48,6 +48,9 @@ class Table:
     lines: np.ndarray | None = field(default=None, repr=False, compare=False)
     """Line of a text file on which each row starts, from 1; None where rows are not lines."""
 
+    _numbers: dict[str, pl.Series] = field(default_factory=dict, repr=False, compare=False)
+    """Columns already read as numbers: a forecast asks for each three times."""
+
     def row_label(self, i: int) -> str:
         """Words for row ``i`` (from 0) that a person can find in the source."""
         if not self.is_file:
@@ -70,7 +73,14 @@ class Table:
         gatework.errors.DataError: data, row 1 (counting from 0), column 'a': 'x' is not a number. \
 Correct it, or leave the cell empty if the value is missing.
         """
+        if column not in self._numbers:
+            self._numbers[column] = self._read_numbers(column)
+        return self._numbers[column]
+
+    def _read_numbers(self, column: str) -> pl.Series:
         values = self.frame[column]
+        if values.dtype == pl.Float64 and not values.is_infinite().any():
+            return values  # already what is asked for, as `frame` spells missing as null
         numbers = to_numbers(values)
         if numbers is None:
             raise DataError(
