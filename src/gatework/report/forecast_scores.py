@@ -23,11 +23,11 @@ from gatework.report.words import (
     comparison,
     count,
     duration,
+    epochs,
     level,
     listing,
     moment,
     number,
-    epochs,
     percent,
     steps,
 )

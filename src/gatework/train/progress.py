@@ -79,9 +79,10 @@ class Lines(Quiet):
         if self._best is None:
             return
         seconds = time.perf_counter() - self._started
+        epochs = f"{self._epochs} epoch{'s' if self._epochs != 1 else ''}"
         print(
-            f"trained {self._epochs} epoch{'s' if self._epochs != 1 else ''} of {self._steps} steps in {seconds:.1f} s; best epoch "
-            f"{self._best.epoch}: validation {self._best.validation:.4f}",
+            f"trained {epochs} of {self._steps} steps in {seconds:.1f} s; best epoch {self._best.epoch}: "
+            f"validation {self._best.validation:.4f}",
             file=sys.stderr,
             flush=True,
         )
