@@ -11,7 +11,7 @@ import types
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from gatework.tasks.forecast import ForecastConfig
+from gatework.tasks.forecast_config import ForecastConfig
 
 PAGE = Path(__file__).parents[1] / "docs" / "forecast.md"
 BEGIN = "<!-- settings: made by scripts/settings_table.py -->"

@@ -14,7 +14,7 @@ from polars.testing import assert_frame_equal
 
 from gatework import Forecaster
 from gatework.errors import ConfigError, DataError, GateworkWarning
-from gatework.tasks.forecast import batch_size, default_context, default_segment
+from gatework.tasks.forecast_config import batch_size, default_context, default_segment
 
 SMALL: dict[str, Any] = {
     "horizon": 6,

@@ -10,7 +10,7 @@ from contract import Equal, Forecasts, Training
 from etth1 import SPLIT, Problem
 
 from gatework import Forecaster
-from gatework.tasks.forecast import batch_size
+from gatework.tasks.forecast_config import batch_size
 
 # What differs from the defaults, by task; chosen by the validation part's score alone.
 SETTINGS: dict[str, dict[str, Any]] = {"M-720-96": {"segment": 48}}

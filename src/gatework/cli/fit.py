@@ -11,7 +11,7 @@ from gatework.cli.common import Debug, Quiet
 from gatework.cli.options import whole_number, with_config_options
 from gatework.data.split import check_split
 from gatework.errors import ConfigError, GateworkError, OutputError
-from gatework.tasks.registry import TASKS, task_class
+from gatework.tasks.registry import TASKS, config_class
 
 DATA = "Data"
 MAX_THREADS = 256  # torch itself crashes when asked for tens of thousands
@@ -20,10 +20,11 @@ MAX_THREADS = 256  # torch itself crashes when asked for tens of thousands
 def register(app: typer.Typer, line: str) -> None:
     """Add the verb with a sub-command for each task."""
     group = typer.Typer(help=line)
-    for task, (_, _, text) in TASKS.items():
-        command = with_config_options(task_class(task).Config, COMMANDS[task])
+    for task, entry in TASKS.items():
+        command = with_config_options(config_class(task), COMMANDS[task])
         group.command(
-            task, help=f"Train a model of {text}, judge it beside naive forecasts, and save it."
+            task,
+            help=f"Train a model of {entry.text}, judge it beside naive forecasts, and save it.",
         )(command)
     app.add_typer(group, name="fit", help=line)
 

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gatework.levels import check_levels
+
 
 class QuantileHead(nn.Module):
     """Quantiles in rising order, by construction.
@@ -65,15 +67,3 @@ def expectation_weights(levels: Sequence[float]) -> Tensor:
     """
     edges = torch.tensor([0.0, *((a + b) / 2 for a, b in itertools.pairwise(levels)), 1.0])
     return edges.diff()
-
-
-def check_levels(levels: Sequence[float]) -> tuple[float, ...]:
-    """``levels`` as a tuple, or a ValueError that says which rule they break."""
-    levels = tuple(float(q) for q in levels)
-    if any(not 0 < q < 1 for q in levels):
-        raise ValueError(f"quantile levels must lie between 0 and 1, both excluded; got {levels}")
-    if list(levels) != sorted(set(levels)):
-        raise ValueError(f"quantile levels must increase without repeats; got {levels}")
-    if 0.5 not in levels:
-        raise ValueError(f"quantile levels must contain 0.5, the median; got {levels}")
-    return levels

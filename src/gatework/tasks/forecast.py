@@ -11,35 +11,32 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, Self, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import torch
-from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from gatework.data.encoding import TableEncoder, constant_in_training
+from gatework.data.encoding import TableEncoder
 from gatework.data.future import extend
-from gatework.data.schema import check_columns, resolve_schema
+from gatework.data.schema import check_columns
 from gatework.data.series import SeriesTable, arrange
-from gatework.data.split import Split, split_by_time
 from gatework.data.table import Table, read_table
 from gatework.data.windows import WindowBatch, Windows, window_starts, with_any_observed
 from gatework.errors import ConfigError, DataError, GateworkWarning, MissingDependencyError
 from gatework.nn.horizon import HorizonNetwork, HorizonSpec
-from gatework.nn.quantiles import check_levels
 from gatework.report.card import forecast_card
 from gatework.tasks.backtest import Backtest, Evaluation, Judge
 from gatework.tasks.base import Task, spec_to_json
+from gatework.tasks.forecast_config import ForecastConfig, batch_size, default_segment
+from gatework.tasks.forecast_data import ForecastData, prepare, split_facts
+from gatework.tasks.forecast_examples import examples
 from gatework.tasks.forecast_stream import ForecastStream
-from gatework.train.baselines import find_season
-from gatework.train.config import TrainConfig
 from gatework.train.conformal import Calibration, window_spread
 from gatework.train.loop import Objective
 from gatework.train.losses import pinball
@@ -53,63 +50,6 @@ MAX_VALIDATION_WINDOWS = 4096
 MIN_CALIBRATION_WINDOWS = 100
 EVALUATION_BATCH = 512
 MIN_EPOCH_STEPS, MAX_EPOCH_STEPS = 100, 2000
-# Forecasts drawn in the report.
-MAX_EXAMPLES, MAX_EXAMPLE_TARGETS = 6, 4
-
-
-class ForecastConfig(TrainConfig):
-    """Settings of a forecaster; the defaults work, and what is ``None`` is found from the data."""
-
-    horizon: int = Field(24, ge=1, le=100_000, description="Steps to forecast.")
-    context: int | None = Field(
-        None, ge=1, le=1_000_000, description="Steps looked back; found from season and horizon."
-    )
-    cell: Literal["lstm", "gru", "rnn", "feedforward"] = Field(
-        "lstm", description="Recurrent cell, or a feedforward network to compare with."
-    )
-    hidden_size: int = Field(128, ge=2, le=8192, description="Units of a recurrent layer.")
-    num_layers: int = Field(1, ge=1, le=16, description="Recurrent layers on top of each other.")
-    segment: int | None = Field(
-        None, ge=1, description="Steps read at once; 1 reads step by step. Found from the season."
-    )
-    dropout: float = Field(0.5, ge=0, lt=1, description="Dropout before the output layer.")
-    normalize: Literal["last", "standard", "none"] = Field(
-        "last",
-        description="What each window is rid of: its last value, its mean and deviation, or nothing.",
-    )
-    levels: tuple[float, ...] = Field(
-        (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95), description="Quantiles to forecast, with 0.5."
-    )
-    calendar: bool = Field(
-        False, description="Hour, weekday, time of year as inputs that are known over the horizon."
-    )
-    calibrate: bool | None = Field(
-        None,
-        description="Conformal calibration on the validation part; on where it has enough windows.",
-    )
-    batch_size: int | None = Field(  # type: ignore[assignment]
-        None, ge=1, description="Windows in a batch; found from their number."
-    )
-
-    @field_validator("levels")
-    @classmethod
-    def _levels(cls, levels: tuple[float, ...]) -> tuple[float, ...]:
-        return check_levels(levels)
-
-
-@dataclass
-class ForecastData:
-    """A prepared table: encoded, cut, with the windows of its parts."""
-
-    table: SeriesTable
-    encoder: TableEncoder
-    split: Split
-    train: Windows
-    validation: Windows
-    test: Windows
-    context: int
-    season: int
-    naive_error: Array  # (S, K) seasonal naive MAE inside the training part
 
 
 class ForecastObjective:
@@ -226,66 +166,7 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
         return self._fit(data, checkpoint=checkpoint, resume=resume, progress=progress, **roles)
 
     def _prepare(self, data: Any, progress: Progress, **roles: Any) -> ForecastData:
-        split_at, resample, mend = roles.pop("split"), roles.pop("resample"), roles.pop("mend")
-        raw = read_table(data)
-        schema, notes = resolve_schema(raw, **roles)
-        table = arrange(raw, schema, resample=resample, mend=mend)
-        for note in [*notes, *table.notes]:
-            progress.stage(note)
-        horizon = self.config.horizon
-        context = self.config.context or default_context(table, horizon)
-        split = split_by_time(
-            table.offsets,
-            table.positions,
-            split_at,
-            context=context,
-            horizon=horizon,
-            common_clock=schema.time is not None and schema.time_kind != "integer",
-            source=table.source,
-        )
-        constant_in_training(table, split.train_end)
-        season = find_season(table.targets, table.offsets, split.train_end, table.frequency.seasons)
-        encoder = TableEncoder.fit(
-            table, split.train_end, context=context, use_calendar=self.config.calendar
-        )
-        sequences = encoder.encode(table)
-
-        def windows(part: str) -> Windows:
-            first, end = split.part(part)
-            starts = window_starts(
-                first,
-                end,
-                split.start,
-                context=context,
-                horizon=horizon,
-                reach_back=part != "train",
-            )
-            return Windows(
-                sequences, context, horizon, with_any_observed(sequences, starts, context, horizon)
-            )
-
-        parts = {name: windows(name) for name in ("train", "validation", "test")}
-        for name in ("train", "validation"):
-            if not len(parts[name]):
-                raise DataError(
-                    f"{table.source}: the {name} part holds no window of context={context} + horizon="
-                    f"{horizon} steps with measured values. Give more rows, a shorter context or horizon, "
-                    "or another split."
-                )
-        self._notes = [*notes, *table.notes]
-        progress.stage(
-            f"season: {season if season > 1 else 'none found'}; context {context}, horizon {horizon}; windows: "
-            + ", ".join(f"{name} {len(w):,}" for name, w in parts.items())
-        )
-        return ForecastData(
-            table=table,
-            encoder=encoder,
-            split=split,
-            context=context,
-            season=season,
-            naive_error=seasonal_error(table, split, season),
-            **parts,
-        )
+        return prepare(self.config, data, progress, **roles)
 
     def _build(self, prepared: ForecastData) -> HorizonNetwork:
         encoder, config, schema = prepared.encoder, self.config, prepared.table.schema
@@ -360,14 +241,14 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
         return {
             "evaluation": evaluation.to_json(),
             "profile": prepared.table.profile,
-            "notes": self._notes,
-            "split": _split_facts(prepared),
+            "notes": prepared.notes,
+            "split": split_facts(prepared),
             "source": Path(prepared.table.source).name,
             "context": prepared.context,
             "season": prepared.season,
             "calibration": None if self.calibration_ is None else self.calibration_.kind,
             "targets": list(prepared.table.schema.targets),
-            "examples": self._examples(prepared),
+            "examples": examples(prepared, self._forecasts, self.config.levels),
             "cost": {
                 "fit_seconds": self.training_.seconds,
                 "judge_seconds": seconds,
@@ -549,38 +430,6 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
             columns[f"q{level:g}"] = quantiles[..., q].ravel()
         return pl.DataFrame(columns)
 
-    def _examples(self, prepared: ForecastData) -> list[dict[str, Any]]:
-        """A few test (else validation) forecasts over the truth, as plain values, for the report."""
-        windows = prepared.test if len(prepared.test) else prepared.validation
-        # Non-overlapping where there are enough, from the first to the last.
-        windows = windows.every(MAX_EXAMPLES)
-        mean, quantiles = self._forecasts(windows)
-        table, origins = prepared.table, windows.starts.numpy() + windows.context
-        shown = min(windows.context, 3 * windows.horizon)
-        examples = []
-        for w, origin in enumerate(origins):
-            before = np.arange(origin - shown, origin)
-            after = np.arange(origin, origin + windows.horizon)
-            for k, target in enumerate(table.schema.targets[:MAX_EXAMPLE_TARGETS]):
-                examples.append(
-                    {
-                        "series": str(table.names[int(windows.series[w])])
-                        if table.schema.series is not None
-                        else None,
-                        "target": target,
-                        "context_times": [str(t) for t in table.times(before)],
-                        "context": _plain(table.targets[before, k]),
-                        "times": [str(t) for t in table.times(after)],
-                        "truth": _plain(table.targets[after, k]),
-                        "mean": _plain(mean[w, :, k]),
-                        "quantiles": {
-                            f"{level:g}": _plain(quantiles[w, :, k, q])
-                            for q, level in enumerate(self.config.levels)
-                        },
-                    }
-                )
-        return examples
-
     def _predict_latency_ms(self, prepared: ForecastData) -> float:
         """Median time of one forecast of the network, window in, quantiles out."""
         windows = Windows(
@@ -637,65 +486,3 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
             offsets = tensors.pop("calibration").numpy()
             self.calibration_ = Calibration.checked(kind, offsets, shape, self.config.levels)
         self.judge_ = Judge.from_parts(preprocessing["judge"], tensors, shape)
-
-
-def default_context(table: SeriesTable, horizon: int) -> int:
-    """Two of the longest season that a calendar suggests and the data can hold, or four horizons."""
-    longest = int(np.diff(table.offsets).max())
-    seasons = [s for s in table.frequency.seasons if 2 * s <= longest // 6]
-    wished = max(2 * max(seasons, default=0), 4 * horizon)
-    # Training must keep windows enough to learn from: a context takes at most a third of its rows.
-    limit = max((longest - 3 * horizon) // 4, min(2, longest - 3 * horizon), 1)
-    return min(wished, limit)
-
-
-def default_segment(context: int, season: int) -> int:
-    """Steps read at once: a season where four fit into the context, else a sixth of it at most 24."""
-    if context < 24:
-        return 1
-    if 4 <= season <= 48 and context >= 2 * season:
-        return season
-    return min(24, max(2, context // 6))
-
-
-def batch_size(config: ForecastConfig, windows: int) -> int:
-    """Windows in a batch: a 250th of them, as a power of two from 16 to 256.
-
-    Small batches generalise better here: on ETTh1's validation part 32 windows beat 256 in every setting.
-    """
-    if config.batch_size is not None:
-        return config.batch_size
-    return int(np.clip(2 ** int(np.log2(max(windows / 250, 1))), 16, 256))
-
-
-def seasonal_error(table: SeriesTable, split: Split, season: int) -> Array:
-    """``(S, K)``: mean of |y(t) - y(t - season)| in each series' training part; NaN when unknown."""
-    out = np.full((len(table.names), table.targets.shape[1]), np.nan)
-    for s, (first, end) in enumerate(zip(split.start, split.train_end, strict=True)):
-        y = table.targets[first:end]
-        error = np.abs(y[season:] - y[:-season])
-        counted = (~np.isnan(error)).sum(axis=0)
-        total = np.nansum(error, axis=0)
-        out[s] = np.divide(total, counted, out=np.full(len(total), np.nan), where=counted > 0)
-    return out
-
-
-def _plain(values: Array) -> list[float | None]:
-    """Numbers as JSON has them: missing is null, six digits are enough to draw."""
-    return [None if np.isnan(v) else float(f"{v:.6g}") for v in values]
-
-
-def _split_facts(prepared: ForecastData) -> dict[str, Any]:
-    """When each part begins and ends, its rows and windows."""
-    facts = {}
-    for name in ("train", "validation", "test"):
-        first, end = prepared.split.part(name)
-        rows = np.concatenate([np.arange(a, b) for a, b in zip(first, end, strict=True)])
-        times = prepared.table.times(rows) if len(rows) else None
-        facts[name] = {
-            "rows": len(rows),
-            "windows": len(getattr(prepared, name)),
-            "from": str(times.min()) if times is not None else None,
-            "to": str(times.max()) if times is not None else None,
-        }
-    return facts

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gatework.errors import ConfigError, ModelFileError, nearest
-from gatework.model_files import read_model
 
-# task -> (module, class, one line)
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a task's estimator and settings are, as ``module:name``, and what it foretells."""
+
+    estimator: str
+    config: str
+    text: str
+
+
 TASKS = {
-    "forecast": (
-        "gatework.tasks.forecast",
-        "Forecaster",
+    "forecast": Entry(
+        "gatework.tasks.forecast:Forecaster",
+        "gatework.tasks.forecast_config:ForecastConfig",
         "what comes next in a table of measurements",
     ),
 }
@@ -23,8 +32,17 @@ def task_class(name: str) -> Any:
     """The estimator class of a task; ConfigError with the nearest names when there is none."""
     if name not in TASKS:
         raise ConfigError(f"there is no task {name!r}. {nearest(name, TASKS)}")
-    module, cls, _ = TASKS[name]
-    return getattr(importlib.import_module(module), cls)
+    return _find(TASKS[name].estimator)
+
+
+def config_class(name: str) -> Any:
+    """The settings class of a task, found without importing torch."""
+    return _find(TASKS[name].config)
+
+
+def _find(where: str) -> Any:
+    module, _, name = where.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def load(path: str | Path) -> Any:
@@ -33,6 +51,8 @@ def load(path: str | Path) -> Any:
     Raises:
         ModelFileError: no model, a damaged one, or a task that this version does not know.
     """
+    from gatework.model_files import read_model
+
     task = read_model(Path(path)).task
     if task not in TASKS:
         raise ModelFileError(
