@@ -10,7 +10,7 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    max_epochs: int = Field(12, ge=1, description="Epochs at most; of 100 to 2000 batches each.")
+    max_epochs: int = Field(20, ge=1, description="Epochs at most; of 100 to 2000 batches each.")
     patience: int = Field(
         3, ge=1, description="Stop after this many epochs without a better validation score."
     )
