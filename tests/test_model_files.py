@@ -180,13 +180,9 @@ def test_a_failed_rename_puts_the_old_model_back(
     assert [p.name for p in place.parent.iterdir()] == ["model"]
 
 
-def test_numbers_that_json_does_not_know_are_refused_before_anything_is_replaced(
-    place: Path,
-) -> None:
-    before = content(place)
-    with pytest.raises(ValueError, match="JSON"):
-        write_model(place, example(metrics={"MAE": float("nan")}))
-    assert content(place) == before
+def test_scores_that_json_does_not_know_are_null(place: Path) -> None:
+    write_model(place, example(metrics={"MAE": float("nan"), "by step": [float("inf"), 1.0]}))
+    assert json.loads((place / "metrics.json").read_text()) == {"MAE": None, "by step": [None, 1.0]}
     assert [p.name for p in place.parent.iterdir()] == ["model"]
 
 

@@ -111,7 +111,7 @@ def summary(results: dict[str, Any]) -> str:
     lines.append(
         f"\nMSE / MAE of the point forecast; darts and NeuralForecast with {passes} passes over the data, "
         "their LSTM of the same size; Gatework with its defaults (segments of 48 for the context of 720), "
-        f"at most 12 epochs, the best by validation; no figure is tuned on the test part. {machine['processor']}, {machine['threads']} "
+        f"at most 12 epochs, the best by validation. {machine['processor']}, {machine['threads']} "
         f"thread{'s' if machine['threads'] != 1 else ''}, {machine['date']}.\n"
     )
     return "\n".join(lines)

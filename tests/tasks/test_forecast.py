@@ -496,3 +496,124 @@ def test_a_stream_of_irregular_times_equals_predict() -> None:
     expected = fitted.predict(frame)
     np.testing.assert_allclose(answer.mean.ravel(), expected["mean"].to_numpy(), rtol=1e-4)
     assert answer.timestamps.to_list() == expected["timestamp"].to_list()
+
+
+# ---- what others tried --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e-9, 1e9])
+def test_the_unit_does_not_matter(unit: float) -> None:
+    y = daily_cycle(300)
+    plain = Forecaster(**SMALL).fit(y).predict(y)["mean"].to_numpy()
+    scaled = Forecaster(**SMALL).fit(y * unit).predict(y * unit)["mean"].to_numpy()
+    np.testing.assert_allclose(scaled, plain * unit, rtol=1e-3)
+
+
+def test_a_small_signal_on_a_large_level_is_learned() -> None:
+    fitted = Forecaster(**SMALL).fit(1e9 + 1e-2 * daily_cycle(500))
+    assert fitted.metrics_["evaluation"]["model"]["overall"]["MASE"] < 1.5
+
+
+def test_a_spike_does_not_freeze_training() -> None:
+    y = daily_cycle(2000)
+    y[500] = 3e3
+    fitted = Forecaster(**SMALL, learning_rate=0.01).fit(y)
+    assert fitted.training_.undone_steps == 0
+
+
+def test_a_series_of_which_training_saw_little_is_not_scaled_by_that() -> None:
+    late = pl.DataFrame({"meter": "late", "time": hours(500)[347:], "load": daily_cycle(500)[347:]})
+    late = late.with_columns(load=pl.when(pl.int_range(pl.len()) < 3).then(10.0).otherwise("load"))
+    frame = pl.concat(
+        [pl.DataFrame({"meter": "a", "time": hours(500), "load": daily_cycle(500)}), late]
+    )
+    fitted = Forecaster(**SMALL).fit(frame, series="meter", target="load")
+    assert fitted.encoder_.series == ["a"]
+    forecast = fitted.predict(frame).filter(pl.col("series") == "late")
+    assert (forecast["q0.95"] - forecast["q0.05"]).min() > 0.1
+
+
+def test_a_failed_fit_leaves_the_earlier_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted = Forecaster(**SMALL).fit(daily_cycle(300))
+    before = fitted.predict(daily_cycle(300))
+    monkeypatch.setattr(Forecaster, "_calibrate", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        fitted.fit(2 * daily_cycle(300))
+    assert_frame_equal(fitted.predict(daily_cycle(300)), before)
+    first = Forecaster(**SMALL)
+    with pytest.raises(ZeroDivisionError):
+        first.fit(daily_cycle(300))
+    assert not hasattr(first, "network_")
+
+
+def test_settings_changed_after_fit_wait_for_the_next_fit(tmp_path: Path) -> None:
+    fitted = Forecaster(**SMALL).fit(daily_cycle(300))
+    before = fitted.predict(daily_cycle(300))
+    fitted.set_params(levels=(0.2, 0.5, 0.8), horizon=12)
+    assert_frame_equal(fitted.predict(daily_cycle(300)), before)
+    loaded = Forecaster.load(fitted.save(tmp_path / "model"))
+    assert loaded.config.horizon == 6
+    assert_frame_equal(loaded.predict(daily_cycle(300)), before)
+
+
+def test_resume_refuses_another_split_and_other_covariates(tmp_path: Path) -> None:
+    frame = driven(400).select("time", "load", "switch")
+    roles: dict[str, Any] = {"target": "load", "past": "switch", "checkpoint": tmp_path}
+    Forecaster(**SMALL).fit(frame, split=(250, 60, 90), **roles)
+    more = {**SMALL, "max_epochs": 6}
+    with pytest.raises(DataError.__mro__[1], match="other data or settings"):
+        Forecaster(**more).fit(frame, split=(250, 100, 50), resume=True, **roles)
+    later = frame.with_columns(
+        switch=pl.when(pl.int_range(pl.len()) > 300).then(1.0).otherwise("switch")
+    )
+    with pytest.raises(DataError.__mro__[1], match="other data or settings"):
+        Forecaster(**more).fit(later, split=(250, 60, 90), resume=True, **roles)
+
+
+def test_categories_mean_the_same_in_a_stream() -> None:
+    rng = np.random.default_rng(0)
+    flag = rng.choice([True, False], 300)
+    code = rng.choice([1.0, 2.0, np.nan], 300)
+    y = daily_cycle(300) + 2 * flag
+    frame = pl.DataFrame({"time": hours(300), "y": y, "flag": flag, "code": code}, nan_to_null=True)
+    fitted = Forecaster(**SMALL).fit(
+        frame, target="y", past=["flag", "code"], categorical=["flag", "code"]
+    )
+    stream = fitted.stream()
+    answer = [stream.push(row) for row in frame.iter_rows(named=True)][-1]
+    assert answer is not None
+    expected = fitted.predict(frame)["mean"].to_numpy()
+    np.testing.assert_allclose(answer.mean.ravel(), expected, rtol=1e-4)
+
+
+def test_asymmetric_levels_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"symmetric about 0\.5"):
+        Forecaster(levels=(0.5, 0.9))
+
+
+def test_a_missing_known_future_is_named() -> None:
+    frame = driven(300)
+    fitted = Forecaster(**SMALL).fit(frame, target="load", known="switch")
+    future = frame.tail(6).with_columns(
+        pl.Series("time", hours(306)[300:]),
+        load=pl.lit(None, pl.Float64),
+        switch=pl.lit(None, pl.Float64),
+    )
+    with pytest.raises(DataError, match="'switch' has no value at step 1 of the horizon"):
+        fitted.predict(pl.concat([frame, future]))
+
+
+def test_time_may_not_go_back_after_a_row_without_time() -> None:
+    fitted = Forecaster(**SMALL).fit(one_series(300))
+    stream = fitted.stream()
+    rows = list(one_series(40).iter_rows(named=True))
+    for row in rows[:30]:
+        stream.push(row)
+    stream.push({"load": 1.0})
+    with pytest.raises(DataError, match="time does not go forward"):
+        stream.push(rows[10])
+
+
+def test_few_test_windows_are_said() -> None:
+    fitted = Forecaster(**{**SMALL, "max_epochs": 1}).fit(daily_cycle(120), split=(90, 10, 20))
+    assert fitted.metrics_["evaluation"]["verdict"].startswith("On 15 test forecasts only")

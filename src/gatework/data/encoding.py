@@ -16,7 +16,7 @@ from gatework.data.frequency import Frequency
 from gatework.data.schema import Schema
 from gatework.data.series import SeriesTable
 from gatework.data.split import IntArray
-from gatework.data.vocabulary import Vocabulary
+from gatework.data.vocabulary import Vocabulary, as_text
 from gatework.data.windows import Sequences
 from gatework.errors import DataError
 
@@ -54,7 +54,13 @@ class TableEncoder:
         parts = list(zip(table.offsets[:-1], train_end, strict=True))
         rows = np.concatenate([np.arange(a, b) for a, b in parts])
         moments = [_moments(table.targets[a:b]) for a, b in parts]
-        trained = np.array([b > a for a, b in parts], dtype=bool)
+        # A series of which training saw less than a context is not known well enough to be scaled by it.
+        observed = [int((~np.isnan(table.targets[a:b])).sum(axis=0).min()) for a, b in parts]
+        least = min(context, max(observed))
+        trained = np.array([n >= least and n > 0 for n in observed], dtype=bool)
+        if not trained.any():  # every series lacks one of the targets
+            trained = np.array([b > a for a, b in parts], dtype=bool)
+        kept = np.stack([m for m, keep in zip(moments, trained, strict=True) if keep])
         vocabularies = {
             column: Vocabulary.fit(table_column)
             for column, table_column in (
@@ -74,9 +80,9 @@ class TableEncoder:
             frequency=table.frequency,
             context=context,
             use_calendar=use_calendar,
-            series=[str(name) for name, kept in zip(table.names, trained, strict=True) if kept],
-            target_mean=np.stack([m[0] for m, kept in zip(moments, trained, strict=True) if kept]),
-            target_std=np.stack([m[1] for m, kept in zip(moments, trained, strict=True) if kept]),
+            series=[str(as_text(n)) for n, keep in zip(table.names, trained, strict=True) if keep],
+            target_mean=kept[:, 0],
+            target_std=kept[:, 1],
             past_scale=_moments(table.past[rows]),
             known_scale=_moments(table.known[rows]),
             static_scale=_moments(table.static[trained]),
@@ -118,14 +124,26 @@ class TableEncoder:
         std = np.empty_like(mean)
         for s, name in enumerate(table.names):
             # A table of one series without a series column is that series, whatever it is called.
-            i = 0 if self.schema.series is None else index.get(str(name))
+            i = 0 if self.schema.series is None else index.get(str(as_text(name)))
             if i is None:
                 first = table.offsets[s]
                 stop = min(first + self.context, table.offsets[s + 1])
-                mean[s], std[s] = _moments(table.targets[first:stop])
+                mean[s], std[s] = self.own_scale(table.targets[first:stop])
             else:
                 mean[s], std[s] = self.target_mean[i], self.target_std[i]
         return mean, std
+
+    def own_scale(self, head: Array) -> tuple[Array, Array]:
+        """``(mean, std)``, each ``(K,)``, of a series that training did not hold, from its first rows.
+
+        A column that says nothing in them, missing or constant, gets the middle of the known series.
+        """
+        mean, std = _moments(head)
+        seen = ~np.isnan(head)
+        nothing = ~seen.any(axis=0)
+        varies = np.array([len(np.unique(head[seen[:, k], k])) > 1 for k in range(head.shape[1])])
+        mean = np.where(nothing, np.median(self.target_mean, axis=0), mean)
+        return mean, np.where(varies, std, np.median(self.target_std, axis=0))
 
     def _encode_categories(self, columns: Sequence[str], values: npt.NDArray[np.object_]) -> Tensor:
         names = _categorical(self.schema, columns)
@@ -173,6 +191,10 @@ class TableEncoder:
         for name, shape in shapes.items():
             if arrays[name].shape != shape:
                 raise ValueError(f"{name} has shape {arrays[name].shape}, not {shape}")
+            if not np.isfinite(arrays[name]).all():
+                raise ValueError(f"{name} is not finite")
+        if not (arrays["target_std"] > 0).all():
+            raise ValueError("target_std is not positive")
         return cls(
             schema=schema,
             frequency=Frequency.from_json(data["frequency"]),
@@ -202,8 +224,8 @@ def _moments(values: Array) -> Array:
         if len(column):
             out[0, c] = column.mean()
             std = column.std()
-            # A column that (nearly) never changes is shifted, not blown up to noise.
-            out[1, c] = std if std > 1e-9 * max(1.0, abs(out[0, c])) else 1.0
+            # A column that never changes but for rounding is shifted, not blown up to noise.
+            out[1, c] = std if std > 1e-13 * abs(out[0, c]) else 1.0
     return out
 
 

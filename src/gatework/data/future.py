@@ -16,7 +16,7 @@ IntArray = npt.NDArray[np.int64]
 
 
 def extend(
-    table: SeriesTable, *, context: int, horizon: int
+    table: SeriesTable, *, context: int, horizon: int, holes_known: bool = False
 ) -> tuple[SeriesTable, IntArray, list[str]]:
     """``(longer, origins, short)``: each series with ``horizon`` rows to forecast.
 
@@ -28,6 +28,8 @@ def extend(
             ``context`` rows are gone.
         origins: ``(S,)`` first row of the horizon of each series, in ``longer``.
         short: names of the series that are gone.
+
+    ``holes_known``: the model was told about holes in known covariates, so the horizon may have some.
 
     Raises:
         DataError: no series is long enough, or rows with the covariates of the horizon are absent.
@@ -46,6 +48,15 @@ def extend(
                     f"{table.source}: {_which(table, name)}the future of {', '.join(table.schema.known)} is "
                     f"needed: {horizon} rows must follow the last observed target, with their values and "
                     f"empty targets; there are {end - stop}."
+                )
+            empty = np.isnan(table.known[stop : stop + horizon])
+            if empty.any() and not holes_known and stop - first >= context:
+                step, which = np.argwhere(empty)[0]
+                column = [c for c in table.schema.known if c not in table.schema.categorical][which]
+                raise DataError(
+                    f"{table.source}: {_which(table, name)}known-future covariate {column!r} has no value at "
+                    f"step {step + 1} of the horizon, and the model was fitted without holes in it. Give "
+                    "its value."
                 )
         if stop - first < context:
             short.append(str(name))

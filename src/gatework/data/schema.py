@@ -24,6 +24,9 @@ Names = str | Sequence[str] | None
 MOSTLY = 0.5  # a text column with more numbers than this was meant to be numeric
 
 
+_LISTS = {"targets", "past", "known", "static", "categorical", "ignored", "columns"}
+
+
 @dataclass
 class Schema:
     """Parts that the columns of a table play; what a later table must have."""
@@ -61,7 +64,16 @@ class Schema:
         """Schema of a dict made by `to_json`; ConfigError when it holds something else."""
         unknown = set(data) - {f.name for f in fields(cls)}
         try:
-            return cls(**data)
+            schema = cls(**data)
+            for f in fields(cls):
+                value = getattr(schema, f.name)
+                listed = f.name in _LISTS
+                texts = value if listed else [value]
+                if isinstance(value, list) != listed or not all(
+                    isinstance(v, str) or (v is None and not listed) for v in texts
+                ):
+                    raise TypeError(f.name)
+            return schema
         except TypeError:
             raise ConfigError(
                 f"Schema: cannot be read; unknown or missing entries: {sorted(unknown) or data!r}."

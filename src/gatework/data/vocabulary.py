@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 MISSING, UNKNOWN, FIRST = 0, 1, 2
+
+
+def as_text(value: Any) -> str | None:
+    """A category or series name as the table reader spells it, so that a stream's row means the same.
+
+    >>> [as_text(v) for v in ("a", 3, 3.0, True, None, float("nan"))]
+    ['a', '3', '3', 'true', None, None]
+    """
+    if value is None or value != value:
+        return None
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,13 @@ import torch
 from torch import Tensor, nn
 
 from gatework.data.windows import WindowBatch
+from gatework.levels import check_levels
 from gatework.nn.feedforward import FeedForward
 from gatework.nn.missing import carry_forward, last_observed
 from gatework.nn.quantiles import QuantileHead, expectation_weights
 from gatework.nn.recurrent import GRU, LSTM, RNN
 
+NORMALIZERS = ("last", "standard", "none")
 CELLS = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
 
 
@@ -59,6 +61,33 @@ class HorizonSpec:
     mask_y: bool = False  # the network is told which targets are missing
     mask_past: bool = False
     mask_known: bool = False
+
+
+def check_spec(spec: HorizonSpec) -> None:
+    """Raise a ValueError for sizes that no fit makes: a damaged or malicious model folder."""
+    bounds = {
+        "context": (1, 1_000_000),
+        "horizon": (1, 100_000),
+        "targets": (1, 100_000),
+        "hidden_size": (2, 8192),
+        "num_layers": (1, 16),
+        "segment": (1, 1_000_000),
+        "past": (0, 100_000),
+        "known": (0, 100_000),
+        "static": (0, 100_000),
+    }
+    for name, (low, high) in bounds.items():
+        value = getattr(spec, name)
+        if type(value) is not int or not low <= value <= high:
+            raise ValueError(f"{name} is {value!r}")
+    sizes = (*spec.past_categories, *spec.known_categories, *spec.static_categories)
+    if any(type(v) is not int or v < 2 for v in sizes):
+        raise ValueError("a vocabulary's size is wrong")
+    if type(spec.dropout) not in (int, float) or not 0 <= spec.dropout < 1:
+        raise ValueError(f"dropout is {spec.dropout!r}")
+    if spec.cell not in (*CELLS, "feedforward") or spec.normalize not in NORMALIZERS:
+        raise ValueError(f"cell {spec.cell!r}, normalize {spec.normalize!r}")
+    check_levels(spec.levels)
 
 
 class CategoryEmbedding(nn.Module):
@@ -204,7 +233,8 @@ class HorizonNetwork(nn.Module):
         """Covariates with missing values told as value, mask and time since; else as they are."""
         if mask:
             return torch.cat(carry_forward(x), dim=-1)
-        return torch.nan_to_num(x)
+        # Trained without holes: what is missing now keeps its last value, as in the targets.
+        return carry_forward(x)[0] if torch.isnan(x).any() else x
 
     def _segments(self, x: Tensor) -> Tensor:
         """``(B, C, L)`` to ``(B, C, n, w)``, padded at the old end with the first value."""

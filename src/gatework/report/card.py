@@ -37,7 +37,8 @@ def forecast_card(metrics: dict[str, Any], folder: str = "MODEL") -> str:
     lines += [
         "",
         "Scales and vocabularies were fitted on the training part alone; the validation part chose the "
-        "weights and calibrated the quantiles; the scores below are of the test part.",
+        + ("weights and calibrated the quantiles" if metrics.get("calibration") else "weights")
+        + "; the scores below are of the test part.",
         "",
         "## Scores",
         "",

@@ -175,14 +175,16 @@ class Facts:
         named = texts(found.get("targets")) or list(model.targets)
         targets = list(dict.fromkeys(named or [e.target for e in examples]))
         training = mapping(found.get("training"))
-        season, calibrated = whole(found.get("season")), found.get("calibrated")
+        season = whole(found.get("season"))
+        # absent: not told; None: off; else its kind
+        calibrated = found["calibration"] is not None if "calibration" in found else None
         return cls(
             title=text(found.get("title")),
             source=text(found.get("source")),
             version=text(found.get("gatework_version")),
             settings=mapping(found.get("settings")),
             context=whole(found.get("context")),
-            calibrated=calibrated if isinstance(calibrated, bool) else None,
+            calibrated=calibrated,
             verdict=text(evaluation.get("verdict")),
             windows=whole(evaluation.get("windows")) or 0,
             season=season if season is not None else whole(evaluation.get("season")),

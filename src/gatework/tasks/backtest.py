@@ -13,14 +13,16 @@ import torch
 from torch import Tensor
 
 from gatework.data.series import SeriesTable
+from gatework.data.vocabulary import as_text
 from gatework.data.windows import Windows
-from gatework.train.baselines import drift, naive, seasonal_naive
+from gatework.train.baselines import drift, mean, naive, seasonal_naive
 from gatework.train.conformal import Calibration, window_spread
 from gatework.train.metrics import METRICS, ForecastScores
 
 Array = npt.NDArray[np.float64]
 # Windows forecast and scored at a time: memory stays flat however long the test part is.
 CHUNK = 2048
+FEW_WINDOWS = 30
 SKILL_METRICS = ("MAE", "RMSE", "WQL")
 
 
@@ -71,6 +73,15 @@ class Evaluation:
         """Whether the model beats every naive forecast, in one plain sentence."""
         if not self.windows:
             return "No test windows: the model was not judged."
+        if self.windows < FEW_WINDOWS:
+            forecasts = "forecast" if self.windows == 1 else "forecasts"
+            return (
+                f"On {self.windows} test {forecasts} only, too few to rely on: " + self._judgement
+            )
+        return self._judgement
+
+    @property
+    def _judgement(self) -> str:
         lost = []
         for target, own in self.model["targets"].items():
             for name, scores in self.baselines.items():
@@ -146,9 +157,9 @@ class Judge:
     ) -> Self:
         """Judge whose baselines' intervals are calibrated on the validation windows."""
         errors = {
-            str(name): [None if np.isnan(e) else float(e) for e in row]
+            str(as_text(name)): [None if np.isnan(e) else float(e) for e in row]
             for name, row in zip(table.names, naive_error, strict=True)
-            if str(name) in series
+            if str(as_text(name)) in series
         }
         judge = cls(season, tuple(levels), list(targets), errors, {})
         truth, scale, _ = judge._truth(table, validation)
@@ -201,14 +212,14 @@ class Judge:
         return np.concatenate([np.empty((0, len(self.targets))), *spreads])
 
     def _names(self) -> list[str]:
-        return ["naive", *(["seasonal naive"] if self.season > 1 else []), "drift"]
+        return ["naive", *(["seasonal naive"] if self.season > 1 else []), "drift", "mean"]
 
     def _points(self, table: SeriesTable, windows: Windows) -> dict[str, Array]:
         """Baseline name -> ``(W, h, K)`` point forecasts."""
         origins = windows.starts.numpy() + windows.context
         first = table.offsets[:-1][windows.series.numpy()]
         y, h, L = table.targets, windows.horizon, windows.context
-        points = {"naive": naive(y, origins, first, h, L), "drift": drift(y, origins, first, h, L)}
+        points = {f.__name__: f(y, origins, first, h, L) for f in (naive, drift, mean)}
         if self.season > 1:
             points["seasonal naive"] = seasonal_naive(y, origins, first, h, L, self.season)
         return {name: points[name] for name in self._names()}
@@ -228,7 +239,7 @@ class Judge:
     def _error_of(self, table: SeriesTable, name: object) -> list[float | None]:
         if table.schema.series is None and self.naive_error:
             return next(iter(self.naive_error.values()))
-        return self.naive_error.get(str(name), [None] * len(self.targets))
+        return self.naive_error.get(str(as_text(name)), [None] * len(self.targets))
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the tensors, as plain values."""

@@ -14,7 +14,10 @@ manner, training with checkpoints, saving and loading.
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -55,6 +58,7 @@ class Task(ABC, Generic[Settings, Prepared]):
 
     network_: nn.Module
     training_: TrainResult
+    fitted_config_: TrainConfig
     metrics_: dict[str, Any]
 
     def __init__(self, **settings: Any) -> None:
@@ -104,9 +108,16 @@ class Task(ABC, Generic[Settings, Prepared]):
 
     @abstractmethod
     def _from_parts(
-        self, network: dict[str, Any], preprocessing: dict[str, Any], tensors: dict[str, Tensor]
+        self,
+        network: dict[str, Any],
+        preprocessing: dict[str, Any],
+        tensors: dict[str, Tensor],
+        weights: dict[str, Tensor],
     ) -> None:
-        """Undo ``_parts``; ValueError, KeyError or TypeError when they do not fit."""
+        """Undo ``_parts`` and put the weights in, sizes checked before anything is allocated.
+
+        ValueError, KeyError or TypeError when they do not fit.
+        """
 
     def _card(self) -> str:
         """README of the model folder."""
@@ -136,6 +147,26 @@ class Task(ABC, Generic[Settings, Prepared]):
             progress: told what happens; silent by default.
         """
         progress = progress or Quiet()
+        before = dict(self.__dict__)
+        try:
+            # One fit at a time in a process: torch's random state, which a seed sets, is the process's.
+            with _FITTING, torch.inference_mode(False), torch.enable_grad(), _float32():
+                self._fit_steps(data, checkpoint, resume, progress, roles)
+        except BaseException:
+            # All or nothing: an earlier fit stays whole, a first one leaves nothing to predict with.
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+        return self
+
+    def _fit_steps(
+        self,
+        data: Any,
+        checkpoint: str | Path | None,
+        resume: bool,
+        progress: Progress,
+        roles: dict[str, Any],
+    ) -> None:
         prepared = self._prepare(data, progress, **roles)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.config.seed)
@@ -145,6 +176,7 @@ class Task(ABC, Generic[Settings, Prepared]):
             keeper = Checkpoint(Path(checkpoint) / CHECKPOINT, self._fingerprint(prepared))
         trainer = Trainer(self._objective(prepared), self._train_config(prepared), progress, keeper)
         self.training_ = trainer.run(resume=resume)
+        self.fitted_config_ = self.config
         self._calibrate(prepared, progress)
         self.metrics_ = {
             "task": self.name,
@@ -153,7 +185,6 @@ class Task(ABC, Generic[Settings, Prepared]):
             "training": self.training_.to_json(),
             **self._judge(prepared, progress),
         }
-        return self
 
     def save(self, path: str | Path, *, keep_checkpoint: bool = False) -> Path:
         """Write the model as the folder ``path``, whole or not at all; returns it.
@@ -168,7 +199,7 @@ class Task(ABC, Generic[Settings, Prepared]):
         weights = {f"network.{k}": v for k, v in self.network_.state_dict().items()}
         folder = ModelFolder(
             task=self.name,
-            settings=self.config.model_dump(mode="json"),
+            settings=self.fitted_config_.model_dump(mode="json"),
             network=network,
             preprocessing=preprocessing,
             tensors={**weights, **tensors},
@@ -196,11 +227,24 @@ class Task(ABC, Generic[Settings, Prepared]):
         }
         try:
             model = cls(**folder.settings)
+            model.fitted_config_ = model.config
             others = {k: v for k, v in folder.tensors.items() if not k.startswith("network.")}
-            model._from_parts(folder.network, folder.preprocessing, others)
-            model.network_.load_state_dict(weights)
-            model.training_ = TrainResult.from_json(folder.metrics.get("training", {}))
-        except (ConfigError, KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
+            for name, tensor in folder.tensors.items():
+                if tensor.dtype != torch.float32 or not bool(torch.isfinite(tensor).all()):
+                    raise ValueError(f"{name!r} does not hold finite float32 numbers")
+            model._from_parts(folder.network, folder.preprocessing, others, weights)
+            model.training_ = TrainResult.from_json(dict(folder.metrics.get("training", {})))
+        except (
+            ConfigError,
+            KeyError,
+            TypeError,
+            ValueError,
+            RuntimeError,
+            IndexError,
+            AttributeError,
+            ArithmeticError,
+            AssertionError,
+        ) as error:
             first = (
                 str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             )
@@ -229,7 +273,9 @@ class Task(ABC, Generic[Settings, Prepared]):
         return sum(p.numel() for p in self.network_.parameters())
 
     def __repr__(self) -> str:
-        given = ", ".join(f"{k}={v!r}" for k, v in self._settings.items())
+        fields = type(self).Config.model_fields
+        changed = {k: v for k, v in self._settings.items() if fields[k].default != v}
+        given = ", ".join(f"{k}={v!r}" for k, v in changed.items())
         return f"{type(self).__name__}({given})"
 
     def _train_config(self, prepared: Prepared) -> TrainConfig:
@@ -267,6 +313,41 @@ RULES = {
     **dict.fromkeys(("float_parsing", "float_type"), "must be a number"),
     **dict.fromkeys(("bool_parsing", "bool_type"), "must be true or false"),
 }
+
+
+_FITTING = threading.RLock()
+
+
+@contextmanager
+def _float32() -> Iterator[None]:
+    """Torch's default type is float32 meanwhile, whatever the caller has set."""
+    kept = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(kept)
+
+
+def build_checked(make: Callable[[], nn.Module], weights: dict[str, Tensor]) -> Any:
+    """The network that ``make`` builds, with ``weights`` in it.
+
+    Built once without memory to compare the shapes: a damaged or malicious folder cannot ask for more than
+    its own weights take.
+
+    Raises:
+        ValueError: names or shapes differ.
+    """
+    with torch.device("meta"):
+        wanted = {k: tuple(v.shape) for k, v in make().state_dict().items()}
+    given = {k: tuple(v.shape) for k, v in weights.items()}
+    if wanted != given:
+        odd = sorted(k for k in wanted.keys() | given.keys() if wanted.get(k) != given.get(k))[0]
+        raise ValueError(f"{odd!r} has shape {given.get(odd)}, the network needs {wanted.get(odd)}")
+    with torch.random.fork_rng(devices=[]):
+        network = make()
+    network.load_state_dict(weights)
+    return network.eval()
 
 
 def validate(task: type[Task[Any, Any]], settings: dict[str, Any]) -> TrainConfig:

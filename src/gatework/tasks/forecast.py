@@ -29,10 +29,10 @@ from gatework.data.series import SeriesTable, arrange
 from gatework.data.table import Table, read_table
 from gatework.data.windows import WindowBatch, Windows, window_starts, with_any_observed
 from gatework.errors import ConfigError, DataError, GateworkWarning, MissingDependencyError
-from gatework.nn.horizon import HorizonNetwork, HorizonSpec
+from gatework.nn.horizon import HorizonNetwork, HorizonSpec, check_spec
 from gatework.report.card import forecast_card
 from gatework.tasks.backtest import Backtest, Evaluation, Judge
-from gatework.tasks.base import Task, spec_to_json
+from gatework.tasks.base import Task, build_checked, spec_to_json
 from gatework.tasks.forecast_config import ForecastConfig, batch_size, default_segment
 from gatework.tasks.forecast_data import ForecastData, prepare, split_facts
 from gatework.tasks.forecast_examples import examples
@@ -200,9 +200,14 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
         return ForecastObjective(self.network_, prepared, self.config)
 
     def _data_fingerprint(self, prepared: ForecastData) -> str:
-        hashed = sha256(prepared.train.sequences.y.numpy().tobytes())
-        hashed.update(prepared.train.starts.numpy().tobytes())
-        hashed.update(repr(prepared.encoder.to_json()).encode())
+        sequences = prepared.train.sequences
+        hashed = sha256(repr(prepared.encoder.to_json()).encode())
+        for name in ("y", "past", "known", "past_categories", "known_categories"):
+            hashed.update(getattr(sequences, name).numpy().tobytes())
+        for tensor in (sequences.static, sequences.static_categories):
+            hashed.update(tensor.numpy().tobytes())
+        for windows in (prepared.train, prepared.validation, prepared.test):
+            hashed.update(windows.starts.numpy().tobytes())
         return hashed.hexdigest()
 
     def _calibrate(self, prepared: ForecastData, progress: Progress) -> None:
@@ -269,7 +274,8 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
         """Forecast of the ``horizon`` steps after the end of each series in ``data``.
 
         Args:
-            data: a table with the columns of ``fit``; only its last ``context`` rows matter.  Known-future
+            data: a table with the columns of ``fit``; only its last ``context`` rows matter (of
+                a series that training did not hold also the first ones, which give its scale).  Known-future
                 covariates must be given for the horizon: rows after the last measured target, with the
                 targets empty.
             extra: ``"ignore"`` to pass over columns that ``fit`` did not see.
@@ -318,10 +324,18 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
         table = self._read(data, need_targets=True, extra=extra, resample=resample, mend=mend)
         return self._evaluate(table, self._backtest_windows(table, stride))
 
-    def backtest(self, data: Any, *, stride: int = 1, mend: bool = False) -> Backtest:
+    def backtest(
+        self,
+        data: Any,
+        *,
+        stride: int = 1,
+        extra: str = "error",
+        resample: str | None = None,
+        mend: bool = False,
+    ) -> Backtest:
         """The forecasts that ``evaluate`` scores, as arrays in the targets' units."""
         self._check_fitted("backtest")
-        table = self._read(data, need_targets=True, extra="error", mend=mend)
+        table = self._read(data, need_targets=True, extra=extra, resample=resample, mend=mend)
         windows = self._backtest_windows(table, stride)
         mean, quantiles = self._forecasts(windows)
         origins = windows.starts.numpy() + windows.context
@@ -344,6 +358,8 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
         resample: str | None = None,
         mend: bool,
     ) -> SeriesTable:
+        if extra not in ("error", "ignore"):
+            raise ConfigError(f"extra must be 'error' or 'ignore'; got {extra!r}.")
         raw: Table = read_table(data)
         schema = self.encoder_.schema
         check_columns(raw, schema, need_targets=need_targets, extra=cast("Any", extra))
@@ -351,8 +367,8 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
         return arrange(raw, schema, frequency=frequency, resample=resample, mend=mend)
 
     def _backtest_windows(self, table: SeriesTable, stride: int) -> Windows:
-        if stride < 1:
-            raise ConfigError(f"stride must be at least 1; got {stride}.")
+        if type(stride) is not int or stride < 1:
+            raise ConfigError(f"stride must be a whole number of rows, at least 1; got {stride!r}.")
         spec = self.network_.spec
         starts = window_starts(
             table.offsets[:-1],
@@ -412,7 +428,12 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
     def _future(self, table: SeriesTable) -> tuple[SeriesTable, npt.NDArray[np.int64], list[str]]:
         """The table with ``horizon`` rows after each series' last observation, and their first rows."""
         spec = self.network_.spec
-        return extend(table, context=spec.context, horizon=spec.horizon)
+        return extend(
+            table,
+            context=spec.context,
+            horizon=spec.horizon,
+            holes_known=self.encoder_.missing["known"],
+        )
 
     def _frame(
         self, table: SeriesTable, origins: npt.NDArray[np.int64], mean: Array, quantiles: Array
@@ -426,7 +447,7 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
         columns["timestamp"] = table.times(np.repeat(rows, K))
         columns["target"] = list(table.schema.targets) * (W * h)
         columns["mean"] = mean.ravel()
-        for q, level in enumerate(self.config.levels):
+        for q, level in enumerate(self.network_.spec.levels):
             columns[f"q{level:g}"] = quantiles[..., q].ravel()
         return pl.DataFrame(columns)
 
@@ -471,18 +492,25 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
         return spec_to_json(self.network_.spec), preprocessing, tensors
 
     def _from_parts(
-        self, network: dict[str, Any], preprocessing: dict[str, Any], tensors: dict[str, Tensor]
+        self,
+        network: dict[str, Any],
+        preprocessing: dict[str, Any],
+        tensors: dict[str, Tensor],
+        weights: dict[str, Tensor],
     ) -> None:
         sizes: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in network.items()
         }
         spec = HorizonSpec(**sizes)
+        check_spec(spec)
+        if (spec.horizon, spec.levels) != (self.config.horizon, self.config.levels):
+            raise ValueError("the network has another horizon or levels than the settings")
         self.encoder_ = TableEncoder.from_json(preprocessing["encoder"])
-        self.network_ = HorizonNetwork(spec)
+        self.network_ = build_checked(lambda: HorizonNetwork(spec), weights)
         shape = (spec.horizon, spec.targets, len(spec.levels))
         kind = preprocessing["calibration"]
         self.calibration_ = None
         if kind is not None:
             offsets = tensors.pop("calibration").numpy()
-            self.calibration_ = Calibration.checked(kind, offsets, shape, self.config.levels)
+            self.calibration_ = Calibration.checked(kind, offsets, shape, self.network_.spec.levels)
         self.judge_ = Judge.from_parts(preprocessing["judge"], tensors, shape)

@@ -54,10 +54,10 @@ class ForecastConfig(TrainConfig):
 
 def default_context(longest: int, seasons: Sequence[int], horizon: int) -> int:
     """Two of the longest season that a calendar suggests and the data can hold, or four horizons."""
-    usable = [s for s in seasons if 2 * s <= longest // 6]
+    usable = [s for s in seasons if 2 * s <= longest // 3]
     wished = max(2 * max(usable, default=0), 4 * horizon)
-    # Training must keep windows enough to learn from: a context takes at most a quarter of the rows.
-    limit = max((longest - 3 * horizon) // 4, min(2, longest - 3 * horizon), 1)
+    # Training must keep windows enough to learn from: a context takes at most a third of the rows.
+    limit = max((longest - 3 * horizon) // 3, min(2, longest - 3 * horizon), 1)
     return min(wished, limit)
 
 

@@ -17,6 +17,7 @@ from gatework.data.calendar import calendar_features
 from gatework.data.encoding import TableEncoder
 from gatework.data.schema import read_schema_times
 from gatework.data.table import read_table
+from gatework.data.vocabulary import as_text
 from gatework.data.windows import WindowBatch
 from gatework.errors import DataError, nearest
 from gatework.nn.horizon import HorizonNetwork
@@ -150,7 +151,8 @@ class ForecastStream:
         name = named.get(schema.series) if schema.series is not None else None
         if schema.series is not None and name is None:
             raise DataError(f"stream: the row has no series; give {schema.series!r}.")
-        ring = self._rings.get(str(name)) or self._new_ring(str(name))
+        key = str(as_text(name))
+        ring = self._rings.get(key) or self._new_ring(key)
         stamp = self._stamp(named, ring)
         position = self._position(stamp, ring)
         values = np.array([self._number(named, t) for t in schema.targets])
@@ -159,12 +161,13 @@ class ForecastStream:
         skipped = 0 if ring.position is None else min(position - ring.position - 1, spec.context)
         answers = ring.filled + skipped + 1 >= spec.context
         ahead = self._encode_future(future) if answers else None
-        self._rings[str(name)] = ring
+        self._rings[key] = ring
         for step in range(position - skipped, position):
-            nothing = self._encode({}, ("past", "known"))
+            nothing = self._encode(None, ("past", "known"))
             self._append(ring, np.full(len(values), np.nan), nothing, step)
         self._append(ring, values, covariates, position)
-        ring.position, ring.stamp = position, stamp
+        ring.position = position
+        ring.stamp = ring.stamp if stamp is None else stamp
         return None if ahead is None else self._forecast(ring, name, covariates, ahead)
 
     def _named(self, row: Any) -> dict[str, Any]:
@@ -245,9 +248,9 @@ class ForecastStream:
         return position
 
     def _encode(
-        self, row: Mapping[str, Any], roles: Sequence[str]
+        self, row: Mapping[str, Any] | None, roles: Sequence[str]
     ) -> dict[str, npt.NDArray[np.generic]]:
-        """Numbers (standardised) and category numbers of the covariates in ``row``; {} is all missing."""
+        """Numbers (standardised) and category numbers of the covariates in ``row``; None is all missing."""
         out: dict[str, npt.NDArray[np.generic]] = {}
         scales = {
             "past": self.encoder.past_scale,
@@ -256,12 +259,14 @@ class ForecastStream:
         }
         for role in roles:
             numbers = np.array(
-                [self._number(row, c) if row else np.nan for c in self._numeric[role]]
+                [np.nan if row is None else self._number(row, c) for c in self._numeric[role]]
             )
             out[role] = (numbers - scales[role][0]) / scales[role][1]
             out[f"{role}_categories"] = np.array(
                 [
-                    self.encoder.vocabularies[c].encode([self._text(row, c) if row else None])[0]
+                    self.encoder.vocabularies[c].encode(
+                        [None if row is None else self._text(row, c)]
+                    )[0]
                     for c in self._categories[role]
                 ],
                 dtype=np.int64,
@@ -272,7 +277,7 @@ class ForecastStream:
         """A category as the table reader spells it."""
         if column not in row:
             raise DataError(f"stream: the row has no {column!r}; give None where it is missing.")
-        return None if row[column] is None else str(row[column])
+        return as_text(row[column])
 
     def _encode_future(
         self, future: Sequence[Mapping[str, Any]] | None
@@ -289,6 +294,11 @@ class ForecastStream:
                 f"that are known over the horizon; got {given}."
             )
         rows = [self._encode(r, ("known",)) for r in future]
+        if not self.encoder.missing["known"] and any(np.isnan(r["known"]).any() for r in rows):
+            raise DataError(
+                "stream: `future` lacks a value, and the model was fitted without holes in the known-future "
+                "covariates. Give every value."
+            )
         return {key: np.stack([r[key] for r in rows]) for key in rows[0]}
 
     def _append(
@@ -319,10 +329,8 @@ class ForecastStream:
         )
 
     def _scale_by_head(self, ring: _Ring) -> None:
-        from gatework.data.encoding import _moments
-
         head = np.stack(ring.head)
-        ring.location, ring.scale = _moments(head)
+        ring.location, ring.scale = self.encoder.own_scale(head)
         scaled = (head - ring.location) / ring.scale
         # The rows before this one were stored without a scale.
         ring.y[ring.end - len(head) + 1 : ring.end] = scaled[:-1]

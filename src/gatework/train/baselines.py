@@ -31,6 +31,20 @@ def drift(y: Array, origins: IntArray, first: IntArray, horizon: int, context: i
     return np.asarray(last[:, None] + slope[:, None] * ahead)
 
 
+def mean(y: Array, origins: IntArray, first: IntArray, horizon: int, context: int) -> Array:
+    """``(W, h, K)``: the mean of the observed values of the context, repeated; 0 where there is none."""
+    start = np.maximum(origins - context, first)
+    seen = ~np.isnan(y)
+    centre = np.nan_to_num(np.nanmean(y, axis=0)) if seen.any() else np.zeros(y.shape[1])
+    # Sums of what is left after the overall mean: differences of large sums keep their digits.
+    zero = np.zeros((1, y.shape[1]))
+    total = np.concatenate([zero, np.where(seen, y - centre, 0.0).cumsum(axis=0)])
+    count = np.concatenate([zero, seen.cumsum(axis=0)])
+    n = count[origins] - count[start]
+    value = np.where(n > 0, centre + (total[origins] - total[start]) / np.maximum(n, 1), 0.0)
+    return np.asarray(np.repeat(value[:, None], horizon, axis=1))
+
+
 def seasonal_naive(
     y: Array, origins: IntArray, first: IntArray, horizon: int, context: int, season: int
 ) -> Array:
@@ -58,42 +72,96 @@ def seasonal_naive(
 
 
 def find_season(y: Array, offsets: IntArray, ends: IntArray, candidates: Sequence[int]) -> int:
-    """Season length in steps, 1 when there is none.
+    """Season length in steps, 1 when there is none; from training rows of the longest series alone.
 
-    The lag whose autocorrelation is highest among those that a calendar suggests (``candidates``) and the
-    peaks of the autocorrelation itself, when it exceeds both 0.1 and five times the 1/sqrt(pairs) of white
-    noise (five, as it is the highest of many; pairs: rows that lie the lag apart).  Measured on the
-    differenced series, so that a trend does not pass for a season, on the training rows
-    ``offsets[s]:ends[s]`` of the longest series.
+    A lag s is a season when values a season apart are clearly closer than values half a season and one and a
+    half seasons apart:
+
+    .. code-block:: text
+
+        d(s)  <  b (d(s/2) + d(3s/2)) / 2      d(k): mean |y(t) - y(t-k)|
+        b  =  1 - max(0.05, 3 / sqrt(n - s), s / 2n)   the less noise in d and the more often the season
+                                                       came round, the smaller a difference counts
+
+    which neither a trend, nor a random walk, nor noise fulfils.  The highest hundredth of the differences is
+    held to the rest.  Candidates are the lags that a calendar suggests, taken first, and the peaks of the
+    autocorrelation of the differences, where these are significant (five times the 1/sqrt(pairs) of white
+    noise, as the highest of many is looked at) and come round at least four times.  Of several targets the
+    errors are averaged, each in units of its deviation.
 
     >>> t = np.arange(400.0)
     >>> find_season(np.sin(2 * np.pi * t / 12)[:, None], np.array([0, 400]), np.array([400]), [7])
     12
     """
     s = int((ends - offsets[:-1]).argmax())
-    totals: Array | None = None
-    for k in range(y.shape[1]):
-        acf = _autocorrelation(np.diff(y[offsets[s] : ends[s], k]))
-        totals = acf if totals is None else totals + acf
-    if totals is None or len(totals) < 4:
+    rows = y[offsets[s] : ends[s]]
+    expected = [c for c in candidates if 2 <= c <= len(rows) // 2]
+    seasons = {c: ratio for c in expected if (ratio := _season_ratio(rows, c)) < _bound(rows, c)}
+    if not seasons:
+        seasons = {
+            c: ratio
+            for c in _significant_lags(rows)
+            if (ratio := _season_ratio(rows, c)) < _bound(rows, c)
+        }
+    if not seasons:
         return 1
-    acf = totals / y.shape[1]
-    lags = np.arange(2, len(acf) - 1)
-    peaks = lags[(acf[lags] >= acf[lags - 1]) & (acf[lags] >= acf[lags + 1])]
-    usable = sorted({*peaks.tolist(), *(c for c in candidates if 2 <= c < len(acf) - 1)})
-    if not usable:
-        return 1
-    highest = max(float(acf[lag]) for lag in usable)
-    # A lag that the calendar explains is taken before one that only the noise of the peaks prefers;
-    # a multiple of a season is nearly as good as the season, so the shortest of the good ones.
-    expected = [c for c in usable if c in candidates and acf[c] >= 0.75 * highest]
-    good = expected or usable
-    best = next(lag for lag in good if acf[lag] >= 0.9 * max(acf[g] for g in good))
-    # The longer the lag, the fewer the pairs: with n in their place, one noise in seven of 1000 rows
-    # had a "season" near n/2.
-    pairs = int(ends[s] - offsets[s]) - best
-    floor = max(0.1, 5 / np.sqrt(max(pairs, 1)))
-    return best if acf[best] > floor else 1
+    errors = {c: _season_error(rows, c) for c in seasons}
+    best = min(errors.values())
+    # A multiple of a season is nearly as good as the season: the shortest of the good ones.
+    return min(c for c, error in errors.items() if error <= 1.1 * best + 0.02)
+
+
+def _season_error(rows: Array, lag: int) -> float:
+    """Mean over the targets of |y(t) - y(t-lag)|, each in units of its own deviation."""
+    errors = []
+    for column in rows.T:
+        if not 0 < lag < len(column):
+            continue
+        difference = np.abs(column[lag:] - column[:-lag])
+        scale = np.nanstd(column) if (~np.isnan(column)).any() else 0.0
+        if scale > 0 and (~np.isnan(difference)).any():
+            difference = difference[~np.isnan(difference)]
+            errors.append(
+                float(np.minimum(difference, np.quantile(difference, 0.99)).mean()) / scale
+            )
+    return float(np.mean(errors)) if errors else np.inf
+
+
+def _bound(rows: Array, lag: int) -> float:
+    """How much closer than half a season apart values must be: the less, the more pairs there are."""
+    n = len(rows)
+    return float(1 - max(0.05, 3 / np.sqrt(max(n - lag, 1)), lag / (2 * n)))
+
+
+def _season_ratio(rows: Array, lag: int) -> float:
+    """Error of the season's lag over that of the lags half a season beside it; infinite if unknown."""
+    beside = (_season_error(rows, lag // 2) + _season_error(rows, lag + lag // 2)) / 2
+    error = _season_error(rows, lag)
+    return error / beside if np.isfinite(beside) and beside > 0 else np.inf
+
+
+def _significant_lags(rows: Array) -> list[int]:
+    """Peaks of the autocorrelation of the differences that are no noise, at most a quarter of the rows."""
+    total = np.zeros(1)
+    for column in rows.T:
+        difference = np.diff(column)
+        seen = difference[~np.isnan(difference)]
+        if len(seen) < 8:
+            continue
+        # Two far values a lag apart would make that lag a peak: values are held to five deviations.
+        middle = np.median(seen)
+        reach = 5 * 1.4826 * float(np.median(np.abs(seen - middle)))
+        if reach > 0:
+            difference = np.clip(difference, middle - reach, middle + reach)
+        acf = _autocorrelation(difference)
+        total = acf if len(total) < len(acf) else total + acf
+    acf = total / rows.shape[1]
+    lags = np.arange(2, min(len(acf) - 1, len(rows) // 4))
+    if not len(lags):
+        return []
+    floor = np.maximum(0.1, 5 / np.sqrt(np.maximum(len(rows) - lags, 1)))
+    peak = (acf[lags] >= acf[lags - 1]) & (acf[lags] >= acf[lags + 1]) & (acf[lags] > floor)
+    return [int(lag) for lag in lags[peak]]
 
 
 def _autocorrelation(x: Array) -> Array:

@@ -20,8 +20,9 @@ from gatework.train.checkpoint import Checkpoint
 from gatework.train.config import TrainConfig
 from gatework.train.progress import Progress
 
-# A step whose loss is this many times the running mean has exploded rather than met a hard batch.
-EXPLOSION = 50.0
+# A loss this many times the running mean is a far value in the batch, or an explosion: clipping bounds what
+# a batch can do, so it is an explosion only when it lasts for so many steps.
+EXPLOSION, EXPLODED_STEPS = 50.0, 5
 # Undone steps in a row after which a lower learning rate is not going to help.
 MAX_UNDONE = 8
 
@@ -135,8 +136,9 @@ class Trainer:
         self.best = [p.detach().clone() for p in self.parameters]
         self.average = [p.detach().clone() for p in self.parameters]
         self.averaged_steps = 0
-        # The weights before the last step, to undo it.
+        # The weights before the last step, and their average then, to undo it.
         self._before = [p.detach().clone() for p in self.parameters]
+        self._average_before = [p.detach().clone() for p in self.parameters]
 
     def run(self, *, resume: bool = False) -> TrainResult:
         """Train until the epochs are over, patience is, or the user presses Ctrl-C.
@@ -207,15 +209,17 @@ class Trainer:
     def _epoch(self, epoch: int, lr: float) -> tuple[float, float, int]:
         """Mean loss, seconds and steps of one epoch."""
         self.network.train()
-        total, steps = 0.0, 0
+        total, steps, exploded, undone = 0.0, 0, 0, self.result.undone_steps
         started = time.perf_counter()
         for batch in self.objective.batches(self.shuffle):
             for group in self.optimiser.param_groups:
                 group["lr"] = lr * self.damping
             loss, norm = self._gradient(batch)
             # False at the first step, while the mean is NaN, and for losses that may be negative.
-            exploded = self.running_loss > 0 and loss > EXPLOSION * self.running_loss
-            if not (math.isfinite(loss) and math.isfinite(norm)) or exploded:
+            far = self.running_loss > 0 and loss > EXPLOSION * self.running_loss
+            exploded = exploded + 1 if far else 0
+            if not (math.isfinite(loss) and math.isfinite(norm)) or exploded >= EXPLODED_STEPS:
+                exploded = 0
                 self.undone_in_a_row += 1
                 if self.undone_in_a_row > MAX_UNDONE:
                     self._give_up(epoch)
@@ -224,15 +228,18 @@ class Trainer:
                 )
                 continue
             self.undone_in_a_row = 0
-            torch._foreach_copy_(self._before, [p.data for p in self.parameters])
+            if not far:
+                torch._foreach_copy_(self._before, [p.data for p in self.parameters])
+                torch._foreach_copy_(self._average_before, self.average)
+                first = math.isnan(self.running_loss)
+                self.running_loss = loss if first else 0.95 * self.running_loss + 0.05 * loss
             self.optimiser.step()
             self._update_average()
             total += loss
             steps += 1
-            self.running_loss = (
-                loss if math.isnan(self.running_loss) else 0.95 * self.running_loss + 0.05 * loss
-            )
             self.progress.step(loss)
+        if self.result.undone_steps == undone:
+            self.damping = min(1.0, 2 * self.damping)  # an epoch without trouble earns trust back
         mean = total / steps if steps else math.nan
         return mean, time.perf_counter() - started, steps
 
@@ -249,6 +256,7 @@ class Trainer:
         self.damping *= 0.5
         self.result.undone_steps += 1
         torch._foreach_copy_([p.data for p in self.parameters], self._before)
+        torch._foreach_copy_(self.average, self._average_before)
         self.optimiser.state.clear()
         self.progress.message(
             f"{reason}: diverged; step undone, learning rate times {self.damping:g} from here"
@@ -293,6 +301,7 @@ class Trainer:
             tensors[f"best.{i}"] = self.best[i]
             tensors[f"average.{i}"] = self.average[i]
             tensors[f"before.{i}"] = self._before[i]
+            tensors[f"average_before.{i}"] = self._average_before[i]
             for name, value in self.optimiser.state.get(p, {}).items():
                 tensors[f"optimiser.{i}.{name}"] = value
         facts = {
@@ -313,6 +322,7 @@ class Trainer:
             self.best[i].copy_(tensors[f"best.{i}"])
             self.average[i].copy_(tensors[f"average.{i}"])
             self._before[i].copy_(tensors[f"before.{i}"])
+            self._average_before[i].copy_(tensors[f"average_before.{i}"])
             prefix = f"optimiser.{i}."
             state = {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
             if state:
