@@ -81,7 +81,7 @@ def metrics(
         "title": None,
         "source": "meters.csv",
         "context": 48,
-        "calibrated": True,
+        "calibration": "shift",
         "settings": {"horizon": HORIZON, "cell": "lstm", "levels": [0.05, 0.5, 0.95], "calibrate": None},
         "gatework_version": "0.1.0",
         "evaluation": {
@@ -263,7 +263,7 @@ def test_bands_are_judged_against_what_they_claim(covered: float, said: str) -> 
 
 @pytest.mark.usefixtures("small")
 def test_bands_without_calibration_are_said_to_be() -> None:
-    content = metrics(covered=0.8) | {"calibrated": False}
+    content = metrics(covered=0.8) | {"calibration": None}
     assert "validation part is too short" in Reader(render(content)).text
     content["settings"]["calibrate"] = False
     assert "calibration was switched off" in Reader(render(content)).text

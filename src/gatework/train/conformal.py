@@ -15,6 +15,8 @@ KINDS = ("shift", "spread")
 MIN_HALF = 100
 # Added to a window's deviation: a flat window is not a promise of a flat future.
 MIN_SPREAD = 0.05
+# Coverage that the kind with the lower loss may be further from its promise than the other.
+COVERAGE_SLACK = 0.02
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class Calibration:
         """Calibration of W windows.
 
         Where the windows stand in time order and are enough, each kind is fitted on their first half and
-        judged on the second by the pinball loss; the better one is fitted again on the second half alone,
+        judged on the second: by the pinball loss, unless the other kind's widest interval covers what it says
+        more truly by over two percentage points.  The one chosen is fitted again on the second half alone,
         since the errors of the recent past say more about the near future than those of long ago.
 
         Args:
@@ -78,13 +81,12 @@ class Calibration:
         if not in_time or half < MIN_HALF:
             return fitted("shift", slice(None))
         early, late = slice(0, half), slice(half, None)
-        losses = {
-            kind: _pinball(
-                fitted(kind, early).apply(quantiles[late], spread[late]), truth[late], levels
-            )
-            for kind in KINDS
-        }
-        return fitted(min(losses, key=lambda kind: losses[kind]), late)
+        tried = {kind: fitted(kind, early).apply(quantiles[late], spread[late]) for kind in KINDS}
+        losses = {kind: _pinball(q, truth[late], levels) for kind, q in tried.items()}
+        misses = {kind: _coverage_miss(q, truth[late], levels) for kind, q in tried.items()}
+        best, truest = min(KINDS, key=losses.__getitem__), min(KINDS, key=misses.__getitem__)
+        close = misses[best] - misses[truest] <= COVERAGE_SLACK
+        return fitted(best if close else truest, late)
 
     @classmethod
     def checked(
@@ -143,6 +145,14 @@ def residual_quantiles(residual: Array, levels: Sequence[float]) -> Array:
         chosen = np.take_along_axis(error, rank[None], axis=0)[0]
         offsets[..., q] = np.where(count > 0, chosen, 0.0)
     return offsets
+
+
+def _coverage_miss(quantiles: Array, truth: Array, levels: Sequence[float]) -> float:
+    """How far the widest interval's coverage is from what it says; 0 for the median alone."""
+    seen = ~np.isnan(truth)
+    inside = (quantiles[..., 0] <= truth) & (truth <= quantiles[..., -1])
+    wanted = levels[-1] - levels[0]
+    return abs(float(inside[seen].mean()) - wanted) if seen.any() and wanted else 0.0
 
 
 def _pinball(quantiles: Array, truth: Array, levels: Sequence[float]) -> float:
