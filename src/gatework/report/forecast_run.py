@@ -47,7 +47,7 @@ DEFINITIONS = {
     "Skill, smaller or larger error": "How much smaller the model's error is than the naive forecast's: "
     "20 % smaller means four fifths of its error remain.",
     "naive, seasonal naive, drift, mean": "Forecasts anyone can make: the last value again; the value one "
-    "season earlier; the straight line through the first and the last value, drawn on; the mean of what it sees.",
+    "season earlier; the straight line through the first and the last value, drawn on; its mean.",
 }  # fmt: skip
 
 
