@@ -88,8 +88,11 @@ def render(results: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def summary(results: dict[str, Any]) -> str:
-    """Markdown: one row a task, errors of all contestants side by side, for the front page."""
+def summary(results: dict[str, Any], coverage: dict[str, Any] | None = None) -> str:
+    """Markdown: one row a task, errors of all contestants side by side, for the front page.
+
+    ``coverage``: results of another run whose intervals are shown, where calibration changed since.
+    """
     names = list(dict.fromkeys(r["contestant"] for r in results["runs"]))
     shown = [n for n in names if n != "gatework-equal"]
     lines = [
@@ -103,7 +106,11 @@ def summary(results: dict[str, Any]) -> str:
         }
         good = {n: [r for r in found if "mse" in r] for n, found in runs.items()}
         cells = [f"{cell(g, 'mse', 4)} / {cell(g, 'mae', 4)}" if g else "–" for g in good.values()]
-        covered = [r["coverage_90"] for r in good.get("gatework", []) if r.get("coverage_90")]
+        covered = [
+            r["coverage_90"]
+            for r in (coverage or results)["runs"]
+            if (r["task"], r["contestant"]) == (task, "gatework") and r.get("coverage_90")
+        ]
         cells.append(f"{100 * median(covered):.1f} %" if covered else "–")
         lines.append(f"| {task} | {' | '.join(cells)} |")
     machine = results["machine"]
@@ -130,8 +137,11 @@ def main() -> None:
     parser.add_argument("results", type=Path)
     parser.add_argument("--into", type=Path, help="file with the two marker lines")
     parser.add_argument("--summary", action="store_true", help="one row a task")
+    parser.add_argument("--coverage", type=Path, help="results whose intervals the summary shows")
     args = parser.parse_args()
-    table = (summary if args.summary else render)(json.loads(args.results.read_text()))
+    results = json.loads(args.results.read_text())
+    coverage = json.loads(args.coverage.read_text()) if args.coverage else None
+    table = summary(results, coverage) if args.summary else render(results)
     if args.into:
         args.into.write_text(replace_between(args.into.read_text(), table))
     else:
