@@ -617,3 +617,12 @@ def test_time_may_not_go_back_after_a_row_without_time() -> None:
 def test_few_test_windows_are_said() -> None:
     fitted = Forecaster(**{**SMALL, "max_epochs": 1}).fit(daily_cycle(120), split=(90, 10, 20))
     assert fitted.metrics_["evaluation"]["verdict"].startswith("On 15 test forecasts only")
+
+
+def test_scores_of_rows_that_were_trained_on_are_said_to_be(model: Forecaster) -> None:
+    whole = model.evaluate(one_series())
+    assert whole.trained_on == 350 - 24
+    assert "326 of the 471 forecasts are of rows that the model was trained on" in whole.verdict
+    later = model.evaluate(one_series().tail(150 + 24))
+    assert later.trained_on == 0
+    assert "trained on" not in later.verdict

@@ -49,6 +49,7 @@ class Evaluation:
     season: int
     model: dict[str, Any]
     baselines: dict[str, dict[str, Any]]
+    trained_on: int = 0  # windows whose horizon begins in the training part
 
     @property
     def skill(self) -> dict[str, dict[str, float]]:
@@ -73,12 +74,16 @@ class Evaluation:
         """Whether the model beats every naive forecast, in one plain sentence."""
         if not self.windows:
             return "No test windows: the model was not judged."
+        verdict = self._judgement
         if self.windows < FEW_WINDOWS:
             forecasts = "forecast" if self.windows == 1 else "forecasts"
-            return (
-                f"On {self.windows} test {forecasts} only, too few to rely on: " + self._judgement
+            verdict = f"On {self.windows} test {forecasts} only, too few to rely on: {verdict}"
+        if self.trained_on:
+            verdict += (
+                f" But {self.trained_on:,} of the {self.windows:,} forecasts are of rows that the model was "
+                "trained on: they say nothing about new data."
             )
-        return self._judgement
+        return verdict
 
     @property
     def _judgement(self) -> str:
@@ -108,6 +113,7 @@ class Evaluation:
             "season": self.season,
             "model": self.model,
             "baselines": self.baselines,
+            "trained_on": self.trained_on,
             "skill": self.skill,
             "verdict": self.verdict,
         }
@@ -142,6 +148,7 @@ class Judge:
     targets: list[str]
     naive_error: dict[str, list[float | None]]  # series -> (K,) seasonal naive MAE in training
     calibrations: dict[str, Calibration]  # of each baseline
+    trained_until: str | None = None  # last time of the training part, where there are times
 
     @classmethod
     def fit(
@@ -204,7 +211,15 @@ class Judge:
             self.season,
             model.table(),
             {name: scores.table() for name, scores in baselines.items()},
+            self._trained_on(table, windows),
         )
+
+    def _trained_on(self, table: SeriesTable, windows: Windows) -> int:
+        """Number of windows whose horizon begins in the training part, told by their times."""
+        if self.trained_until is None:
+            return 0
+        times = table.times(windows.starts.numpy() + windows.context)
+        return sum(str(t) <= self.trained_until for t in times.to_list())
 
     def _spread(self, windows: Windows) -> Array:
         """``(W, K)`` deviation of each window's own values, standardised."""
@@ -248,6 +263,7 @@ class Judge:
             "levels": list(self.levels),
             "targets": self.targets,
             "naive_error": self.naive_error,
+            "trained_until": self.trained_until,
             "calibrations": {name: c.kind for name, c in self.calibrations.items()},
         }
 
@@ -268,6 +284,7 @@ class Judge:
             list(data["targets"]),
             dict(data["naive_error"]),
             {},
+            data["trained_until"],
         )
         for name in judge._names():
             judge.calibrations[name] = Calibration.checked(

@@ -235,6 +235,9 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
             series=prepared.encoder.series,
             targets=prepared.table.schema.targets,
         )
+        if prepared.table.schema.time_kind in ("datetime", "date"):
+            # Step numbers may start anew in a later table, times do not.
+            self.judge_.trained_until = split_facts(prepared)["train"]["to"]
 
     def _judge(self, prepared: ForecastData, progress: Progress) -> dict[str, Any]:
         progress.stage(
