@@ -10,7 +10,9 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from math import isfinite
 from pathlib import Path
+from typing import Any
 
 from gatework.errors import OutputError
 
@@ -190,3 +192,16 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def json_numbers(value: Any) -> Any:
+    """``value`` with None for every number that JSON cannot hold: a score may overflow.
+
+    >>> json_numbers({"MAE": float("inf"), "by step": [1.0, float("nan")]})
+    {'MAE': None, 'by step': [1.0, None]}
+    """
+    if isinstance(value, dict):
+        return {k: json_numbers(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [json_numbers(v) for v in value]
+    return None if isinstance(value, float) and not isfinite(value) else value

@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import dataclass, field
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from torch import Tensor
 
 from gatework._version import __version__
 from gatework.errors import ModelFileError, OutputError
-from gatework.files import cannot_write, check_can_create, replace_folder
+from gatework.files import cannot_write, check_can_create, json_numbers, replace_folder
 
 FORMAT = "gatework-model"
 FORMAT_VERSION = 1
@@ -128,7 +127,7 @@ def write_model(path: Path, model: ModelFolder, *, keep_checkpoint: bool = False
     with replace_folder(path) as folder:
         _write_json(folder / "config.json", config)
         _write_json(folder / "preprocessing.json", model.preprocessing)
-        _write_json(folder / "metrics.json", _finite(model.metrics))
+        _write_json(folder / "metrics.json", json_numbers(model.metrics))
         tensors = {k: v.detach().contiguous() for k, v in model.tensors.items()}
         (folder / "model.safetensors").write_bytes(tensors_to_bytes(tensors))
         (folder / "README.md").write_text(model.card, encoding="utf-8")
@@ -225,15 +224,6 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise damaged(path, "it is no JSON object")
     return content
-
-
-def _finite(value: Any) -> Any:
-    """``value`` with None for every number that JSON cannot hold: a score may overflow."""
-    if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_finite(v) for v in value]
-    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

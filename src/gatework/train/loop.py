@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from gatework.errors import DivergenceError
+from gatework.files import json_numbers
 from gatework.train.checkpoint import Checkpoint
 from gatework.train.config import TrainConfig
 from gatework.train.progress import Progress
@@ -77,7 +78,9 @@ class TrainResult:
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain JSON values: what is not finite is None."""
-        plain: dict[str, Any] = _finite(asdict(self) | {"steps_per_second": self.steps_per_second})
+        plain: dict[str, Any] = json_numbers(
+            asdict(self) | {"steps_per_second": self.steps_per_second}
+        )
         return plain
 
     @classmethod
@@ -90,15 +93,6 @@ class TrainResult:
         records = [EpochRecord(**record) for record in history]
         score = kept.pop("best_score", None)
         return cls(**kept, history=records, best_score=math.inf if score is None else score)
-
-
-def _finite(value: Any) -> Any:
-    """``value`` with None for every number that JSON cannot hold."""
-    if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_finite(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 class Trainer:
