@@ -114,7 +114,7 @@ class Calibration:
 
 
 def window_spread(y: Array) -> Array:
-    """``(W, K)``: standard deviation of each window's values, never below a twentieth.
+    """``(W, K)``: standard deviation of each window's values, plus a twentieth.
 
     ``y (W, L, K)`` is standardised; NaN is missing; a window without values counts as spread 1.
 
