@@ -1,0 +1,144 @@
+// gatework._engine: the only C++ that knows Python.
+//
+// `forward` and `backward` take addresses, because their caller (gatework.nn) holds tensors of a library this
+// file does not know; it has checked shapes, types and devices.  `Stream` takes NumPy arrays and checks them.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/array.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <new>
+#include <string>
+#include <vector>
+
+#include "cpu.h"
+#include "gatework/engine.h"
+#include "stream.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace {
+
+using gatework::Cell;
+using gatework::Rows;
+using Address = std::uintptr_t;
+using Place = std::tuple<Address, std::int64_t, std::int64_t>;  // address, batch stride, time stride
+using FiveAddresses = std::array<Address, 5>;
+
+template <class T>
+T* at(Address a) {
+  return reinterpret_cast<T*>(a);
+}
+
+Rows rows(const Place& p) { return {at<void>(std::get<0>(p)), std::get<1>(p), std::get<2>(p)}; }
+
+void check(gatework::Status status, const gatework::Forward& problem) {
+  if (status == gatework::Status::no_memory) throw std::bad_alloc();
+  if (status == gatework::Status::ok) return;
+  const char* why = gatework::fault(problem);
+  throw nb::value_error(why ? why : "an array is absent");
+}
+
+void fill(gatework::Forward& p, int cell, bool f64, int threads, const std::array<std::int64_t, 6>& sizes,
+          const Place& x, const Place& y, Address lengths, Address offsets, Address resets,
+          const std::vector<FiveAddresses>& weights, Address saved) {
+  p.cell = static_cast<Cell>(cell);
+  p.f64 = f64;
+  p.threads = threads;
+  p.sizes = {sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5]};
+  p.x = rows(x);
+  p.y = rows(y);
+  p.lengths = at<const std::int64_t>(lengths);
+  p.offsets = at<const std::int64_t>(offsets);
+  p.resets = at<const std::uint8_t>(resets);
+  if (static_cast<std::int64_t>(weights.size()) != sizes[0] || weights.size() > 2)
+    throw nb::value_error("there must be weights for each direction");
+  for (std::size_t d = 0; d < weights.size(); ++d) {
+    const FiveAddresses& w = weights[d];
+    p.weights[d] = {at<void>(w[0]), at<void>(w[1]), at<void>(w[2]), at<void>(w[3]), at<void>(w[4])};
+  }
+  p.saved = at<void>(saved);
+}
+
+void forward(int cell, bool f64, int threads, const std::array<std::int64_t, 6>& sizes, const Place& x,
+             const Place& y, Address lengths, Address offsets, Address resets,
+             const std::array<Address, 4>& states, const std::vector<FiveAddresses>& weights, Address saved) {
+  gatework::Forward p;
+  fill(p, cell, f64, threads, sizes, x, y, lengths, offsets, resets, weights, saved);
+  p.h0 = at<void>(states[0]);
+  p.c0 = at<void>(states[1]);
+  p.hn = at<void>(states[2]);
+  p.cn = at<void>(states[3]);
+  gatework::Status status;
+  {
+    nb::gil_scoped_release release;
+    status = gatework::forward(p);
+  }
+  check(status, p);
+}
+
+void backward(int cell, bool f64, int threads, const std::array<std::int64_t, 6>& sizes, const Place& x,
+              const Place& y, Address lengths, Address offsets, Address resets,
+              const std::array<Address, 2>& states, const std::vector<FiveAddresses>& weights, Address saved,
+              const Place& dy, const std::array<Address, 4>& dstates, const Place& dx,
+              const std::vector<FiveAddresses>& dweights) {
+  gatework::Backward p;
+  fill(p, cell, f64, threads, sizes, x, y, lengths, offsets, resets, weights, saved);
+  p.h0 = at<void>(states[0]);
+  p.c0 = at<void>(states[1]);
+  p.dy = rows(dy);
+  p.dhn = at<void>(dstates[0]);
+  p.dcn = at<void>(dstates[1]);
+  p.dh0 = at<void>(dstates[2]);
+  p.dc0 = at<void>(dstates[3]);
+  p.dx = rows(dx);
+  if (dweights.size() != weights.size()) throw nb::value_error("there must be gradients for each direction");
+  for (std::size_t d = 0; d < dweights.size(); ++d) {
+    const FiveAddresses& w = dweights[d];
+    p.gradients[d] = {at<void>(w[0]), at<void>(w[1]), at<void>(w[2]), at<void>(w[3]), at<void>(w[4])};
+  }
+  gatework::Status status;
+  {
+    nb::gil_scoped_release release;
+    status = gatework::backward(p);
+  }
+  check(status, p);
+}
+
+nb::dict info() {
+  nb::dict facts;
+  const gatework::Path& path = gatework::active_path();
+  facts["path"] = path.name;
+  facts["description"] = path.description;
+  nb::list names;
+  for (const gatework::Path& p : gatework::paths()) {
+    if (p.available()) names.append(p.name);
+  }
+  facts["paths"] = names;
+#if defined(__clang__)
+  facts["compiler"] = "clang " __clang_version__;
+#else
+  facts["compiler"] = "gcc " __VERSION__;
+#endif
+  return facts;
+}
+
+}  // namespace
+
+NB_MODULE(_engine, m) {
+  gatework::active_path();  // an impossible GATEWORK_ISA is said at import
+  m.def("info", &info);
+  m.def("saved_size",
+        [](int cell, bool f64, std::int64_t D, std::int64_t rows, std::int64_t H, std::int64_t) {
+          if (cell < 0 || cell >= gatework::cell_count || D < 0 || rows < 0 || H < 1)
+            throw nb::value_error("saved_size: a size is out of range");
+          return gatework::saved_size(static_cast<Cell>(cell), f64, D, rows, H);
+        });
+  m.def("forward", &forward);
+  m.def("backward", &backward);
+  m.def("peak", &gatework::peak, nb::call_guard<nb::gil_scoped_release>());
+  m.def("drop_memory", &gatework::drop_memory);
+  bind_stream(m);
+}

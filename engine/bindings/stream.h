@@ -1,0 +1,6 @@
+// gatework._engine.Stream and Cursor.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+void bind_stream(nanobind::module_& m);

@@ -1,0 +1,42 @@
+// A stack of causal layers made ready for streams: weights packed once, one step in microseconds.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "gatework/engine.h"
+
+namespace gatework {
+
+class Stream {
+ public:
+  struct Layer {
+    std::int64_t I = 0, H = 0, P = 0;
+    Weights weights;  // copied
+  };
+
+  // `half` (float only): weights are kept as IEEE half precision, all sums stay float.  Throws
+  // std::invalid_argument (sizes that do not fit one another) or std::bad_alloc.
+  Stream(Cell cell, bool f64, bool half, const std::vector<Layer>& layers);
+  ~Stream();
+  Stream(Stream&&) noexcept;
+
+  // One step of B sequences.  x (B, I); h (Z, B, R) and c (Z, B, H; LSTM) are replaced by the states after
+  // the step; out (B, R), may be null: h of the top layer.  May run from several threads at once.
+  Status step(std::int64_t B, const void* x, void* h, void* c, void* out) const;
+
+  Cell cell() const { return cell_; }
+  bool f64() const { return f64_; }
+  const std::vector<Layer>& layers() const { return layers_; }  // sizes; the weights' addresses are cleared
+
+ private:
+  struct Memory;
+  template <class T>
+  Status run(std::int64_t B, const T* x, T* h, T* c, T* out) const;
+  Cell cell_;
+  bool f64_, half_;
+  std::vector<Layer> layers_;
+  std::vector<std::unique_ptr<Memory>> packed_;
+};
+
+}  // namespace gatework

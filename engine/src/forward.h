@@ -1,0 +1,246 @@
+// Forward through time: the products with x in bulk, then step by step the products with h and the cell.
+#pragma once
+
+#include "pack.h"
+#include "walk.h"
+
+namespace gatework::GATEWORK_PATH {
+
+// out[row][column] = a[row] . panels[column] (+ bias[column]), for the panels first..last of `columns`, of
+// which `real` are stored.
+template <class T>
+inline void product(const T* const* a, Index rows, Index K, const T* packed, const T* bias, Index columns,
+                    Index real, T* const* out, Index first, Index last) {
+  Buffer<T> buffer;
+  for (Index p = first; p < last; ++p) {
+    const Index column = p * panel_width<T>();
+    const int nv = vectors_at<T>(column, columns);
+    const Index n = within(real - column, nv * Vec<T>::N);
+    const bool whole = n == nv * Vec<T>::N;
+    const T* panel = packed + column * K;
+    const T* b = bias ? bias + column : nullptr;
+    if (!whole) buffer.shape(nv);
+    for_row_tiles(rows_of<T>(nv), 0, rows, [&](Index row, int m) {
+      if (whole) {
+        T* to[most_rows];
+        for (int i = 0; i < m; ++i) to[i] = out[row + i] + column;
+        tile_of<T>(m, nv)(a + row, panel, K, b, to);
+      } else {
+        tile_of<T>(m, nv)(a + row, panel, K, b, buffer.rows);
+        for (int i = 0; i < m; ++i) copy(out[row + i] + column, buffer.rows[i], n);
+      }
+    });
+  }
+}
+
+// The active slots of one step.
+template <class T>
+struct Step {
+  Index H, Hp, R;
+  const T* const* h_before;  // (slots) rows of R
+  const T* const* c_before;  // (slots) rows of Hp
+  T* const* gates;           // (slots) in: products with x; kept: what backward needs
+  T* const* c;               // (slots) rows of Hp
+  T* const* out;             // (slots) rows of H, or of Hp where they are scratch
+  Index out_width;
+  bool keep;
+};
+
+// The cell, for m slots from `row` on and U unit vectors from unit u0 on; products[slot][unit vector][gate].
+template <class Cell, class T>
+inline void step_cells(const Step<T>& s, const Buffer<T>& products, Index row, int m, Index u0, int U) {
+  using V = Vec<T>;
+  constexpr int N = V::N, G = Cell::gates;
+  for (int i = 0; i < m; ++i) {
+    for (int v = 0; v < U; ++v) {
+      const Index u = u0 + v * N;
+      const int real = static_cast<int>(within(s.out_width - u, N));
+      const T* from = products.rows[i] + v * G * N;
+      T* gates = s.gates[row + i] + u;
+      V product[G], plane[Cell::planes], c = V::zero(), before = V::zero();
+#pragma GCC unroll 4
+      for (int g = 0; g < G; ++g) product[g] = V::load(from + g * N);
+#pragma GCC unroll 4
+      for (int p = 0; p < Cell::x_planes; ++p) plane[p] = V::load(gates + p * s.Hp);
+      if constexpr (Cell::has_cell) c = V::load(s.c_before[row + i] + u);
+      if constexpr (Cell::reads_h) {
+        const T* h = s.h_before[row + i] + u;
+        const int there = static_cast<int>(within(s.H - u, N));
+        before = there == N ? V::load(h) : V::load(h, there);
+      }
+      const V h = Cell::forward(product, plane, c, before);
+      if (s.keep && Cell::saved) {
+#pragma GCC unroll 4
+        for (int p = 0; p < Cell::saved; ++p) plane[p].store(gates + p * s.Hp);
+      }
+      if constexpr (Cell::has_cell) c.store(s.c[row + i] + u);
+      T* out = s.out[row + i] + u;
+      if (real == N) {
+        h.store(out);
+      } else if (real > 0) {
+        h.store(out, real);
+      }
+    }
+  }
+}
+
+// One step of n slots: the products with h panel by panel, and the cell while they are near.
+template <class Cell, class T>
+inline void step_all(const Step<T>& s, const T* packed, const T* bias_h, Index n, Share share) {
+  constexpr int N = Vec<T>::N, G = Cell::gates;
+  constexpr Index W = max_unit_vectors<Cell>() * N;
+  Buffer<T> products;
+  T bias[4 * N];
+  for (Index p = share.first; p < share.last; ++p) {
+    const Index u0 = p * W;
+    const int U = static_cast<int>(within(s.Hp - u0, W) / N), nv = U * G;
+    const T* panel = packed + u0 * G * s.R;
+    products.shape(nv);
+    if constexpr (Cell::bias_h >= 0) {
+      static_assert(max_unit_vectors<Cell>() == 1);
+      for (int g = 0; g < G; ++g) Vec<T>::load(bias_h + g * s.Hp + u0).store(bias + g * N);
+    }
+    for_row_tiles(rows_of<T>(nv), 0, n, [&](Index row, int m) {
+      tile_of<T>(m, nv)(s.h_before + row, panel, s.R, Cell::bias_h >= 0 ? bias : nullptr, products.rows);
+      step_cells<Cell, T>(s, products, row, m, u0, U);
+    });
+  }
+}
+
+// Scratch of a forward job; pointers are null when it is only measured.
+template <class Cell, class T>
+struct ForwardScratch {
+  T *zeros = nullptr, *c_first = nullptr, *c_now = nullptr, *before_projection = nullptr, *inputs = nullptr;
+  const T **h_before = nullptr, **c_before = nullptr, **x = nullptr;
+  T **c = nullptr, **out = nullptr, **y = nullptr, **inputs_rows = nullptr;
+  Index chunk_rows = 0, used = 0;
+
+  ForwardScratch(const Job<T>& job, T* memory) {
+    const Shard& s = job.shard;
+    const bool keeps_gates = job.gates && Cell::saved;
+    const Index pitch = Cell::x_planes * job.Hp, widest = s.steps ? s.active[0] : 0;
+    // about 256 KB of products with x stay in the L2 cache; 96 rows pay for reading the weights
+    Index rows = (Index(1) << 18) / (pitch * static_cast<Index>(sizeof(T)));
+    chunk_rows = rows < 96 ? 96 : rows;
+    Index most = 0;  // rows of the largest chunk
+    for (Index step = 0; step < s.steps;) {
+      Index n = 0;
+      while (step < s.steps && n < chunk_rows) n += s.active[step++];
+      if (n > most) most = n;
+    }
+    Cutter<T> cut{memory};
+    zeros = cut.take(job.Hp > job.R ? job.Hp : job.R);
+    c_first = cut.take(Cell::has_cell ? s.slots * job.Hp : 0);
+    c_now = cut.take(Cell::has_cell && !job.cells ? s.slots * job.Hp : 0);
+    before_projection = cut.take(job.P ? widest * job.Hp : 0);
+    inputs = cut.take(keeps_gates ? 0 : most * pitch);
+    // pointers: each member of a team has its own
+    for (int member = 0; member < job.team; ++member) {
+      const T** own_h = cut.template take<const T*>(widest);
+      const T** own_c = cut.template take<const T*>(widest);
+      const T** own_x = cut.template take<const T*>(most);
+      T** own_rows = cut.template take<T*>(most);
+      T** own_now = cut.template take<T*>(widest);
+      T** own_out = cut.template take<T*>(widest);
+      T** own_y = cut.template take<T*>(widest);
+      if (member == job.rank) {
+        h_before = own_h, c_before = own_c, x = own_x, inputs_rows = own_rows;
+        c = own_now, out = own_out, y = own_y;
+      }
+    }
+    used = cut.used;
+  }
+};
+
+template <class Cell, class T>
+inline void forward_states(const Job<T>& job, const ForwardScratch<Cell, T>& f) {
+  const Shard& s = job.shard;
+  for (Index j = 0; j < s.slots; ++j) {
+    const Index b = s.sequence[j], L = s.length[j];
+    const T* h = L ? row_of<T>(job, job.y, j, L - 1) : job.h0 ? job.h0 + b * job.R : f.zeros;
+    copy(job.hn + b * job.R, h, job.R);
+    if constexpr (Cell::has_cell) {
+      const T* c = !L          ? f.c_first + j * job.Hp
+                   : job.cells ? job.cells + saved_row(job, j, L - 1) * job.Hp
+                               : f.c_now + j * job.Hp;
+      copy(job.cn + b * job.H, c, job.H);
+    }
+    if (!job.offsets) {  // padding
+      Rows rows = job.y;
+      for (Index t = L; t < job.T_steps; ++t)
+        clear(static_cast<T*>(rows.data) + b * rows.batch_stride + t * rows.time_stride, job.R);
+    }
+  }
+}
+
+template <class Cell, class T>
+void forward_job(const Job<T>& job) {
+  const Shard& shard = job.shard;
+  ForwardScratch<Cell, T> f(job, job.scratch);
+  const bool keeps_gates = job.gates && Cell::saved;
+  const Index pitch = (keeps_gates ? Cell::planes : Cell::x_planes) * job.Hp;
+  const Index columns = Cell::x_planes * job.Hp;
+  if (job.rank == 0) {
+    clear(f.zeros, job.Hp > job.R ? job.Hp : job.R);
+    if constexpr (Cell::has_cell) {
+      for (Index j = 0; j < shard.slots; ++j) {
+        T* c = f.c_first + j * job.Hp;
+        clear(c, job.Hp);
+        if (job.c0) copy(c, job.c0 + shard.sequence[j] * job.H, job.H);
+      }
+    }
+  }
+  sync(job);
+  const Share input_panels = share_of(job, panels_of<T>(columns));
+  const Share unit_panels = share_of(job, step_panels<Cell, T>(job.H));
+  const Share output_panels = share_of(job, panels_of<T>(padded<T>(job.P)));
+  Step<T> step{job.H, job.Hp, job.R, f.h_before, f.c_before, nullptr, f.c, job.P ? f.out : f.y,
+               job.P ? job.Hp : job.H, keeps_gates};
+  for (Index begin = 0; begin < shard.steps;) {
+    const Index end = chunk_end(job, begin, f.chunk_rows);
+    Index rows = 0;
+    for (Index s = begin; s < end; ++s) {
+      for (Index j = 0; j < shard.active[s]; ++j, ++rows) {
+        f.x[rows] = row_of<T>(job, job.x, j, s);
+        f.inputs_rows[rows] = keeps_gates ? job.gates + saved_row(job, j, s) * pitch : f.inputs + rows * pitch;
+      }
+    }
+    product<T>(f.x, rows, job.I, job.packed_x, job.bias_x, columns, columns, f.inputs_rows, input_panels.first,
+               input_panels.last);
+    sync(job);
+    rows = 0;
+    for (Index s = begin; s < end; ++s) {
+      const Index n = shard.active[s];
+      for (Index j = 0; j < n; ++j) {
+        const Index b = shard.sequence[j];
+        const bool fresh = is_reset(job, j, s);
+        f.y[j] = row_of<T>(job, job.y, j, s);
+        f.h_before[j] = fresh    ? f.zeros
+                        : s > 0  ? row_of<T>(job, job.y, j, s - 1)
+                        : job.h0 ? job.h0 + b * job.R
+                                 : f.zeros;
+        if constexpr (Cell::has_cell) {
+          f.c[j] = job.cells ? job.cells + saved_row(job, j, s) * job.Hp : f.c_now + j * job.Hp;
+          f.c_before[j] = fresh       ? f.zeros
+                          : s == 0    ? f.c_first + j * job.Hp
+                          : job.cells ? job.cells + saved_row(job, j, s - 1) * job.Hp
+                                      : f.c[j];
+        }
+        if (job.P) f.out[j] = f.before_projection + j * job.Hp;
+      }
+      step.gates = f.inputs_rows + rows;
+      step_all<Cell, T>(step, job.packed_h, job.bias_h, n, unit_panels);
+      sync(job);
+      if (job.P) {
+        product<T>(f.out, n, job.H, job.packed_r, nullptr, padded<T>(job.P), job.P, f.y,
+                   output_panels.first, output_panels.last);
+        sync(job);
+      }
+      rows += n;
+    }
+    begin = end;
+  }
+  if (job.rank == 0) forward_states<Cell, T>(job, f);
+}
+
+}  // namespace gatework::GATEWORK_PATH

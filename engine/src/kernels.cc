@@ -1,0 +1,221 @@
+// Compiled once per path, with that path's flags: all that is fast, in one namespace.
+//
+// Nothing of the standard library is instantiated here: an inline function compiled with these flags could
+// be the copy that the linker keeps for the rest of the program.
+#include "kernels.h"
+
+#include "backward.h"
+#include "cells/gru.h"
+#include "cells/lstm.h"
+#include "cells/rnn.h"
+#include "forward.h"
+#include "peak.h"
+#include "small.h"
+#include "step.h"
+
+namespace gatework::GATEWORK_PATH {
+namespace {
+
+constexpr int only_gate[1] = {0};
+
+// Panels part/parts of n.
+struct Part {
+  Index first, last;
+  Part(Index n, int part, int parts) : first(n * part / parts), last(n * (part + 1) / parts) {}
+};
+
+template <class Cell, class T>
+Index packed_size(Packing what, Index I, Index H, Index P) {
+  const Index R = P ? P : H, Hp = padded<T>(H), Pp = padded<T>(P);
+  switch (what) {
+    case Packing::input: return Cell::x_planes * Hp * I;
+    case Packing::hidden: return Cell::gates * Hp * R;
+    case Packing::projection: return Pp * H;
+    case Packing::input_back: return Cell::x_planes * Hp * padded<T>(I);
+    case Packing::hidden_back: return Cell::gates * Hp * padded<T>(R);
+    case Packing::projection_back: return Pp * Hp;
+  }
+  return 0;
+}
+
+template <class Cell, class T>
+void pack(Packing what, const Weights& weights, Index I, Index H, Index P, T* out, int part, int parts) {
+  const Index R = P ? P : H, Hp = padded<T>(H), Pp = padded<T>(P);
+  const T* w_ih = static_cast<const T*>(weights.w_ih);
+  const T* w_hh = static_cast<const T*>(weights.w_hh);
+  const T* w_hr = static_cast<const T*>(weights.w_hr);
+  switch (what) {
+    case Packing::input: {
+      const Part p(panels_of<T>(Cell::x_planes * Hp), part, parts);
+      return pack_planes<T>(w_ih, Cell::x_gate, Cell::x_planes, H, I, out, p.first, p.last);
+    }
+    case Packing::hidden: {
+      const Part p(step_panels<Cell, T>(H), part, parts);
+      return pack_step<Cell, T>(w_hh, H, R, out, p.first, p.last);
+    }
+    case Packing::projection: {
+      const Part p(panels_of<T>(Pp), part, parts);
+      return pack_planes<T>(w_hr, only_gate, 1, P, H, out, p.first, p.last);
+    }
+    case Packing::input_back: {
+      const Part p(panels_of<T>(I), part, parts);
+      return pack_transposed<T>(w_ih, Cell::x_gate, Cell::x_planes, H, I, I, out, p.first, p.last);
+    }
+    case Packing::hidden_back: {
+      const Part p(panels_of<T>(padded<T>(R)), part, parts);
+      return pack_transposed<T>(w_hh, Cell::h_gate, Cell::gates, H, R, padded<T>(R), out, p.first, p.last);
+    }
+    case Packing::projection_back: {
+      const Part p(panels_of<T>(Hp), part, parts);
+      return pack_transposed<T>(w_hr, only_gate, 1, P, H, Hp, out, p.first, p.last);
+    }
+  }
+}
+
+// Both biases of a gate are one, but for the gate whose product with h is used alone.
+template <class Cell, class T>
+void pack_bias(const Weights& weights, Index H, T* bias_x, T* bias_h) {
+  const Index Hp = padded<T>(H);
+  const T* b_ih = static_cast<const T*>(weights.b_ih);
+  const T* b_hh = static_cast<const T*>(weights.b_hh);
+  clear(bias_x, Cell::x_planes * Hp);
+  clear(bias_h, Cell::gates * Hp);
+  if (!b_ih || !b_hh) return;
+  for (int p = 0; p < Cell::x_planes; ++p) {
+    const int gate = Cell::x_gate[p];
+    const bool apart = Cell::bias_h >= 0 && Cell::h_gate[Cell::bias_h] == gate;
+    for (Index u = 0; u < H; ++u)
+      bias_x[p * Hp + u] = apart ? b_ih[gate * H + u] : b_ih[gate * H + u] + b_hh[gate * H + u];
+  }
+  if constexpr (Cell::bias_h >= 0)
+    copy(bias_h + Cell::bias_h * Hp, b_hh + Cell::h_gate[Cell::bias_h] * H, H);
+}
+
+template <class Cell, class T>
+Index gradient_size(Packing what, Index I, Index H, Index P) {
+  const Index Hp = padded<T>(H);
+  switch (what) {
+    case Packing::input: return outer_size<T>(Cell::x_planes * Hp, I);
+    case Packing::hidden: return outer_size<T>(Cell::gates * Hp, P ? P : H);
+    case Packing::projection: return P ? outer_size<T>(padded<T>(P), H) : 0;
+    default: return 0;
+  }
+}
+
+template <class Cell, class T>
+void unpack(Packing what, const T* const* tiles, int count, Index I, Index H, Index P, T* out, int part,
+            int parts) {
+  const Index R = P ? P : H;
+  if (what == Packing::input) {
+    const Part p(panels_of<T>(Cell::x_planes * padded<T>(H)), part, parts);
+    unpack_outer<T>(tiles, count, Cell::x_gate, Cell::x_planes, H, I, out, p.first, p.last);
+  } else if (what == Packing::hidden) {
+    const Part p(panels_of<T>(Cell::gates * padded<T>(H)), part, parts);
+    unpack_outer<T>(tiles, count, Cell::h_gate, Cell::gates, H, R, out, p.first, p.last);
+  } else {
+    const Part p(panels_of<T>(padded<T>(P)), part, parts);
+    unpack_outer<T>(tiles, count, only_gate, 1, P, H, out, p.first, p.last);
+  }
+}
+
+template <class Cell, class T>
+void unpack_bias(const T* const* sums, int count, Index H, bool of_x, T* out) {
+  constexpr int planes = Cell::gates;
+  for (int p = 0; p < planes; ++p) {
+    T* to = out + (of_x ? Cell::x_gate[p] : Cell::h_gate[p]) * H;
+    copy(to, sums[0] + p * padded<T>(H), H);
+    for (int i = 1; i < count; ++i) {
+      for (Index u = 0; u < H; ++u) to[u] += sums[i][p * padded<T>(H) + u];
+    }
+  }
+}
+
+template <class Cell, class T>
+Index forward_scratch(const Job<T>& job) {
+  return ForwardScratch<Cell, T>(job, nullptr).used;
+}
+
+template <class Cell, class T>
+Index backward_scratch(const Job<T>& job) {
+  return BackwardScratch<Cell, T>(job, nullptr).used;
+}
+
+template <class Cell, class T>
+Index size_of_stream(Index I, Index H, Index P) {
+  return stream_size<Cell, T>(I, H, P ? P : H);
+}
+
+template <class Cell, class T>
+void pack_for_stream(const Weights& w, Index I, Index H, Index P, T* out) {
+  pack_stream<Cell, T>(static_cast<const T*>(w.w_ih), static_cast<const T*>(w.w_hh), I, H, P ? P : H, out);
+}
+
+// A block of rows at a time: pointers, h before the projection and c in whole vectors.
+constexpr Index stream_rows = 64;
+
+template <class T>
+Index stream_scratch(Index B, Index H) {
+  return 2 * (B < stream_rows ? B : stream_rows) * padded<T>(H);
+}
+
+template <class Cell, class T, class W>
+void step_of_stream(const StreamLayer<T>& s, Index B) {
+  const Index R = s.P ? s.P : s.H, Hp = padded<T>(s.H);
+  const T *x[stream_rows], *h_before[stream_rows];
+  T *h[stream_rows], *c[stream_rows], *out[stream_rows];
+  for (Index b0 = 0; b0 < B; b0 += stream_rows) {
+    const Index n = B - b0 < stream_rows ? B - b0 : stream_rows;
+    for (Index i = 0; i < n; ++i) {
+      x[i] = s.x + (b0 + i) * s.I;
+      h_before[i] = h[i] = s.h + (b0 + i) * R;
+      out[i] = s.scratch + i * Hp;
+      c[i] = s.scratch + (n + i) * Hp;
+      if constexpr (Cell::has_cell) {
+        copy(c[i], s.c + (b0 + i) * s.H, s.H);
+        clear(c[i] + s.H, Hp - s.H);
+      }
+    }
+    const StreamStep<T> step{s.I, s.H, Hp, R, s.bias_x, s.bias_h, x, h_before, c, out};
+    stream_step<Cell, T, W>(step, static_cast<const W*>(s.panels), n);
+    if (s.P)
+      product<T>(out, n, s.H, s.packed_r, nullptr, padded<T>(s.P), s.P, h, 0, panels_of<T>(padded<T>(s.P)));
+    for (Index i = 0; i < n; ++i) {
+      if (!s.P) copy(h[i], out[i], s.H);
+      if constexpr (Cell::has_cell) copy(s.c + (b0 + i) * s.H, c[i], s.H);
+    }
+  }
+}
+
+template <class Cell, class T>
+constexpr void (*half_step())(const StreamLayer<T>&, Index) {
+  if constexpr (sizeof(T) == 4) {
+    return step_of_stream<Cell, T, std::uint16_t>;
+  } else {
+    return nullptr;
+  }
+}
+
+template <class Cell, class T>
+constexpr CellKernels<T> cell_kernels() {
+  return {packed_size<Cell, T>, forward_scratch<Cell, T>, backward_scratch<Cell, T>,
+          gradient_size<Cell, T>, pack<Cell, T>, pack_bias<Cell, T>,
+          forward_job<Cell, T>, backward_job<Cell, T>, small_job<Cell, T>, small_scratch<Cell, T>,
+          unpack<Cell, T>, unpack_bias<Cell, T>,
+          size_of_stream<Cell, T>, stream_scratch<T>, pack_for_stream<Cell, T>, step_of_stream<Cell, T, T>,
+          half_step<Cell, T>(), Cell::saved,              Cell::has_cell,
+          Cell::x_planes,        Cell::gates,              Cell::planes};
+}
+
+constexpr Kernels table = {
+    {cell_kernels<Lstm, float>(), cell_kernels<Gru, float>(), cell_kernels<Rnn<false>, float>(),
+     cell_kernels<Rnn<true>, float>()},
+    {cell_kernels<Lstm, double>(), cell_kernels<Gru, double>(), cell_kernels<Rnn<false>, double>(),
+     cell_kernels<Rnn<true>, double>()},
+    peak,
+};
+
+}  // namespace
+
+const Kernels& kernels() { return table; }
+
+}  // namespace gatework::GATEWORK_PATH

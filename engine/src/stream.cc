@@ -1,0 +1,142 @@
+#include "gatework/stream.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <stdexcept>
+
+#include "cpu.h"
+#include "kernels.h"
+
+namespace gatework {
+namespace {
+
+// float to IEEE half, ties to even, infinities and NaN kept, too small: subnormal or 0.
+std::uint16_t to_half(float x) {
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(x), sign = bits >> 16 & 0x8000u;
+  const std::uint32_t magnitude = bits & 0x7fffffffu;
+  if (magnitude >= 0x7f800000u) return static_cast<std::uint16_t>(sign | 0x7c00u | (magnitude > 0x7f800000u) << 9);
+  if (magnitude >= 0x477ff000u) return static_cast<std::uint16_t>(sign | 0x7c00u);  // rounds to infinity
+  if (magnitude < 0x38800000u) {  // subnormal: let the addition round
+    const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
+    return static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(shifted) - 0x3f000000u));
+  }
+  const std::uint32_t odd = magnitude >> 13 & 1u;
+  return static_cast<std::uint16_t>(sign | ((magnitude + 0xc8000fffu + odd) >> 13));
+}
+
+template <class T>
+const CellKernels<T>& kernels_of(Cell cell) {
+  const Kernels& k = active_path().kernels();
+  if constexpr (sizeof(T) == 4) {
+    return k.f32[static_cast<int>(cell)];
+  } else {
+    return k.f64[static_cast<int>(cell)];
+  }
+}
+
+void* aligned(std::size_t bytes) {
+  void* p = std::aligned_alloc(line, (std::max<std::size_t>(bytes, 1) + line - 1) / line * line);
+  if (!p) throw std::bad_alloc();
+  return p;
+}
+
+}  // namespace
+
+// What is packed of one layer.
+struct Stream::Memory {
+  void *panels = nullptr, *bias_x = nullptr, *bias_h = nullptr, *packed_r = nullptr;
+  ~Memory() {
+    for (void* p : {panels, bias_x, bias_h, packed_r}) std::free(p);
+  }
+
+  template <class T>
+  void fill(Cell cell, bool half, const Layer& l) {
+    const CellKernels<T>& k = kernels_of<T>(cell);
+    const Index Hp = padded<T>(l.H), size = k.stream_size(l.I, l.H, l.P);
+    panels = aligned(static_cast<std::size_t>(size) * sizeof(T));
+    k.pack_stream(l.weights, l.I, l.H, l.P, static_cast<T*>(panels));
+    bias_x = aligned(static_cast<std::size_t>(k.x_planes * Hp) * sizeof(T));
+    bias_h = aligned(static_cast<std::size_t>(k.gates * Hp) * sizeof(T));
+    k.pack_bias(l.weights, l.H, static_cast<T*>(bias_x), static_cast<T*>(bias_h));
+    if (l.P) {
+      packed_r = aligned(static_cast<std::size_t>(k.packed_size(Packing::projection, l.I, l.H, l.P)) * sizeof(T));
+      k.pack(Packing::projection, l.weights, l.I, l.H, l.P, static_cast<T*>(packed_r), 0, 1);
+    }
+    if constexpr (sizeof(T) == 4) {
+      if (!half) return;
+      auto* narrow = static_cast<std::uint16_t*>(aligned(static_cast<std::size_t>(size) * 2));
+      std::transform(static_cast<float*>(panels), static_cast<float*>(panels) + size, narrow, to_half);
+      std::free(panels);
+      panels = narrow;
+    }
+  }
+};
+
+Stream::Stream(Cell cell, bool f64, bool half, const std::vector<Layer>& layers)
+    : cell_(cell), f64_(f64), half_(half), layers_(layers) {
+  if (layers.empty()) throw std::invalid_argument("there must be at least one layer");
+  if (half && f64) throw std::invalid_argument("half-precision weights go with float32 only");
+  Forward probe;
+  for (std::size_t z = 0; z < layers.size(); ++z) {
+    const Layer& l = layers[z];
+    probe.cell = cell;
+    probe.sizes = {1, 0, 0, l.I, l.H, l.P};
+    probe.weights[0] = l.weights;
+    if (const char* why = fault(probe)) throw std::invalid_argument(why);
+    if (z && l.I != probe.sizes.R())
+      throw std::invalid_argument("a layer's inputs are not the outputs of the layer below");
+    if (z && (l.H != layers[0].H || l.P != layers[0].P))
+      throw std::invalid_argument("all layers must have the same sizes");
+    packed_.push_back(std::make_unique<Memory>());
+    f64 ? packed_.back()->fill<double>(cell, half, l) : packed_.back()->fill<float>(cell, half, l);
+    layers_[z].weights = {};
+  }
+}
+
+Stream::~Stream() = default;
+Stream::Stream(Stream&&) noexcept = default;
+
+template <class T>
+Status Stream::run(std::int64_t B, const T* x, T* h, T* c, T* out) const {
+  const CellKernels<T>& k = kernels_of<T>(cell_);
+  thread_local std::vector<T> scratch;
+  const Index H = layers_[0].H, R = layers_[0].P ? layers_[0].P : H, need = k.stream_scratch(B, H) + line;
+  try {
+    if (static_cast<Index>(scratch.size()) < need) scratch.resize(static_cast<std::size_t>(need));
+  } catch (const std::bad_alloc&) {
+    return Status::no_memory;
+  }
+  const auto step = half_ ? k.stream_step_half : k.stream_step;
+  for (std::size_t z = 0; z < layers_.size(); ++z) {
+    const Memory& m = *packed_[z];
+    StreamLayer<T> s;
+    s.I = layers_[z].I, s.H = H, s.P = layers_[z].P;
+    s.bias_x = static_cast<const T*>(m.bias_x);
+    s.bias_h = static_cast<const T*>(m.bias_h);
+    s.panels = m.panels;
+    s.packed_r = static_cast<const T*>(m.packed_r);
+    s.x = x;
+    s.h = h + static_cast<Index>(z) * B * R;
+    s.c = c ? c + static_cast<Index>(z) * B * H : nullptr;
+    s.scratch = scratch.data();
+    step(s, B);
+    x = s.h;
+  }
+  if (out) std::memcpy(out, x, static_cast<std::size_t>(B * R) * sizeof(T));
+  return Status::ok;
+}
+
+Status Stream::step(std::int64_t B, const void* x, void* h, void* c, void* out) const {
+  if (B <= 0) return B < 0 ? Status::bad_argument : Status::ok;
+  if (!h || (cell_ == Cell::lstm && !c) || (layers_[0].I && !x)) return Status::bad_argument;
+  if (f64_)
+    return run(B, static_cast<const double*>(x), static_cast<double*>(h), static_cast<double*>(c),
+               static_cast<double*>(out));
+  return run(B, static_cast<const float*>(x), static_cast<float*>(h), static_cast<float*>(c),
+             static_cast<float*>(out));
+}
+
+}  // namespace gatework

@@ -1,0 +1,78 @@
+"""Types of the compiled module.  Addresses are integers, 0 is absent; ``Stream`` takes NumPy arrays."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Place = tuple[int, int, int]  # address, batch stride, time stride (elements)
+Sizes = tuple[int, int, int, int, int, int]  # D, B, T, I, H, P
+Five = Sequence[int]  # w_ih, w_hh, b_ih, b_hh, w_hr
+
+Layer = tuple[
+    int,  # I
+    int,  # H
+    int,  # P
+    NDArray[Any],
+    NDArray[Any],
+    NDArray[Any] | None,
+    NDArray[Any] | None,
+    NDArray[Any] | None,
+]
+
+def info() -> dict[str, Any]: ...
+def peak(f64: bool, seconds: float, /) -> float: ...
+def drop_memory() -> int: ...
+def saved_size(cell: int, f64: bool, D: int, rows: int, H: int, P: int, /) -> int: ...
+def forward(
+    cell: int,
+    f64: bool,
+    threads: int,
+    sizes: Sizes,
+    x: Place,
+    y: Place,
+    lengths: int,
+    offsets: int,
+    resets: int,
+    states: tuple[int, int, int, int],
+    weights: Sequence[Five],
+    saved: int,
+    /,
+) -> None: ...
+def backward(
+    cell: int,
+    f64: bool,
+    threads: int,
+    sizes: Sizes,
+    x: Place,
+    y: Place,
+    lengths: int,
+    offsets: int,
+    resets: int,
+    states: tuple[int, int],
+    weights: Sequence[Five],
+    saved: int,
+    dy: Place,
+    dstates: tuple[int, int, int, int],
+    dx: Place,
+    dweights: Sequence[Five],
+    /,
+) -> None: ...
+
+class Cursor:
+    def push(self, x: NDArray[Any], /) -> NDArray[np.floating[Any]]: ...
+
+class Stream:
+    def __init__(self, cell: int, f64: bool, half: bool, layers: Sequence[Layer], /) -> None: ...
+    def step(
+        self,
+        x: NDArray[Any],
+        h: NDArray[Any],
+        c: NDArray[Any] | None,
+        out: NDArray[Any] | None,
+        batch_size: int,
+    ) -> None: ...
+    def cursor(
+        self, h: NDArray[Any], c: NDArray[Any] | None, out: NDArray[Any], batch_size: int
+    ) -> Cursor: ...
