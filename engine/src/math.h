@@ -48,7 +48,8 @@ struct Reduced {
   Vec<T> shifted, n, r;
 };
 
-// `near_zero`: one part of ln(2) is enough.  Else there are two, and the product with the first is exact.
+// ln(2) comes in two parts, and the product with the first is exact.  One part is enough where e^-x counts
+// less the larger x is (`near_zero`).
 template <int steps, bool near_zero, class T>
 GW_INLINE Reduced<T> reduce(Vec<T> x) {
   using V = Vec<T>;
@@ -86,14 +87,14 @@ GW_INLINE Vec<double> rise(Vec<double> r) {
   return fnma(r2, polynomial(c, r, r2), r);
 }
 
-// 1 + e^-x.  In float, e^-r to within 1e-7 will do, or with a table of 2^(k/32), 5e-8.
+// 1 + e^-x.  In float, e^-r to within 1e-7 will do, or with a table for 2^(k/32), 5e-8.
 template <class T>
 GW_INLINE Vec<T> one_plus_exp(Vec<T> x) {
   using V = Vec<T>;
   const V one = V::set1(T(1));
   if constexpr (V::has_lookup) {
     const auto [shifted, n, r] = reduce<32, false>(x);
-    const V p = fma(fma(V::set1(0.5f), r, V::set1(-0x1.0000f6p0f)), r, one);
+    const V p = fma(fma(V::set1(0x1.f77f06p-2f), r, V::set1(-0x1.f780ecp-1f)), r, V::set1(power_unit));
     return fma(scale2(lookup<0>(power_table, shifted), n), p, one);
   } else if constexpr (sizeof(T) == 4) {
     constexpr T c[] = {1.0f,           -0x1.fffff6p-1f, 0x1.fffdc6p-2f,
@@ -116,8 +117,8 @@ GW_INLINE Vec<T> exp(Vec<T> x) {
   return root * root;
 }
 
-// 1 / (1 + e^-x).  Of the results below the smallest normal number, those for x < -88.3 (-709.4 in double)
-// are 0.  The division takes the time of two products, less than an estimate and a Newton step.
+// 1 / (1 + e^-x).  A result below the smallest normal number may be 0; it is for x < -88.8 (-710 in double).
+// The division takes the time of two products, less than an estimate and a Newton step.
 template <class T>
 GW_INLINE Vec<T> sigmoid(Vec<T> x) {
   return Vec<T>::set1(T(1)) / one_plus_exp(clamp(x, Range<T>::zero, Range<T>::one));

@@ -10,16 +10,7 @@ Place = tuple[int, int, int]  # address, batch stride, time stride (elements)
 Sizes = tuple[int, int, int, int, int, int]  # D, B, T, I, H, P
 Five = Sequence[int]  # w_ih, w_hh, b_ih, b_hh, w_hr
 
-Layer = tuple[
-    int,  # I
-    int,  # H
-    int,  # P
-    NDArray[Any],
-    NDArray[Any],
-    NDArray[Any] | None,
-    NDArray[Any] | None,
-    NDArray[Any] | None,
-]
+Layer = tuple[Any, ...]  # I, H, P, then the five arrays of Five or None
 
 def info() -> dict[str, Any]: ...
 def peak(f64: bool, seconds: float, /) -> float: ...

@@ -62,8 +62,8 @@ GW_INLINE Vec<float> max(Vec<float> a, Vec<float> b) {
   return {vbslq_f32(vcgtq_f32(a.v, b.v), a.v, b.v)};
 }
 GW_INLINE Vec<float> power2(Vec<float> y) {
-  const int32x4_t n = vshlq_n_s32(vreinterpretq_s32_f32(y.v), 23);
-  return {vreinterpretq_f32_s32(vaddq_s32(n, vdupq_n_s32(127 << 23)))};
+  const uint32x4_t n = vshlq_n_u32(vreinterpretq_u32_f32(y.v), 23);
+  return {vreinterpretq_f32_u32(vaddq_u32(n, vdupq_n_u32(127u << 23)))};
 }
 GW_INLINE Vec<float> abs(Vec<float> a) { return {vabsq_f32(a.v)}; }
 GW_INLINE Vec<float> copysign(Vec<float> a, Vec<float> s) {
@@ -114,8 +114,8 @@ GW_INLINE Vec<double> max(Vec<double> a, Vec<double> b) {
   return {vbslq_f64(vcgtq_f64(a.v, b.v), a.v, b.v)};
 }
 GW_INLINE Vec<double> power2(Vec<double> y) {
-  const int64x2_t n = vshlq_n_s64(vreinterpretq_s64_f64(y.v), 52);
-  return {vreinterpretq_f64_s64(vaddq_s64(n, vdupq_n_s64(1023ll << 52)))};
+  const uint64x2_t n = vshlq_n_u64(vreinterpretq_u64_f64(y.v), 52);
+  return {vreinterpretq_f64_u64(vaddq_u64(n, vdupq_n_u64(1023ull << 52)))};
 }
 GW_INLINE Vec<double> abs(Vec<double> a) { return {vabsq_f64(a.v)}; }
 GW_INLINE Vec<double> copysign(Vec<double> a, Vec<double> s) {

@@ -14,12 +14,14 @@ template <>
 struct Lanes<float> {
   typedef float Real __attribute__((vector_size(16)));
   typedef std::int32_t Bits __attribute__((vector_size(16)));
+  typedef std::uint32_t Unsigned __attribute__((vector_size(16)));
   static constexpr int mantissa_bits = 23;
 };
 template <>
 struct Lanes<double> {
   typedef double Real __attribute__((vector_size(16)));
   typedef std::int64_t Bits __attribute__((vector_size(16)));
+  typedef std::uint64_t Unsigned __attribute__((vector_size(16)));
   static constexpr int mantissa_bits = 52;
 };
 
@@ -118,7 +120,7 @@ GW_INLINE Vec<T> select_lt(Vec<T> a, Vec<T> b, Vec<T> x, Vec<T> y) {
 template <class T>
 GW_INLINE Vec<T> power2(Vec<T> y) {
   using V = Vec<T>;
-  using Bits = typename V::Bits;
+  using Bits = typename Lanes<T>::Unsigned;  // the sum wraps
   return {typename V::Real((Bits(y.v) << Lanes<T>::mantissa_bits) + Bits(V::set1(T(1)).v))};
 }
 
