@@ -1,0 +1,246 @@
+"""From arrays with torch's names to the layers of a network, every name and shape checked.
+
+A layer k has ``weight_ih_l{k}`` (G*H, I), ``weight_hh_l{k}`` (G*H, R), both or neither of
+``bias_ih_l{k}`` and ``bias_hh_l{k}`` (G*H), and with a projection ``weight_hr_l{k}`` (P, H).  Gates in
+torch's order: i f g o for the LSTM, r z n for the GRU.
+
+Functions here raise a plain ValueError with the bare fact; the caller says whose weights they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from gatework.runtime.cells import CELLS, Cell
+
+Array = npt.NDArray[Any]
+Name = Callable[[str], str]
+
+_NAME = re.compile(r"(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)_l(0|[1-9]\d{0,3})(_reverse)?")
+_REVERSE = (
+    "belongs to a bidirectional network, which needs a whole sequence before its first output and cannot "
+    "stream. Train with bidirectional=False, or run it through gatework.nn."
+)
+
+
+class Layer(NamedTuple):
+    """One layer as the engine takes it: sizes, then contiguous weights of one dtype."""
+
+    input_size: int
+    hidden_size: int
+    proj_size: int  # 0: no projection
+    w_ih: Array
+    w_hh: Array
+    b_ih: Array | None
+    b_hh: Array | None
+    w_hr: Array | None
+
+    @property
+    def weights(self) -> tuple[Array | None, ...]:
+        """w_ih, w_hh, b_ih, b_hh, w_hr."""
+        return self[3:]
+
+    def of_dtype(self, dtype: npt.DTypeLike) -> tuple[Array | None, ...]:
+        """The weights in a dtype; those that have it are not copied."""
+        return tuple(None if w is None else w.astype(dtype, copy=False) for w in self.weights)
+
+    def halved(self) -> Layer:
+        """The layer with its matrices rounded to float16, its biases as they are."""
+        rounded = (
+            w if w is None or w.ndim == 1 else w.astype(np.float16, copy=False)
+            for w in self.weights
+        )
+        return Layer(*self[:3], *rounded)  # type: ignore[arg-type]
+
+
+def is_weight(name: str, prefix: str = "") -> bool:
+    """Whether an array of this name is a weight of the network under ``prefix``."""
+    return name.startswith(prefix) and _NAME.fullmatch(name[len(prefix) :]) is not None
+
+
+def read_layers(cell: Cell, arrays: Mapping[str, Any], prefix: str = "") -> list[Layer]:
+    """Layers of the network whose weights are the ``arrays`` with names ``prefix + torch's name``.
+
+    Raises:
+        ValueError: a name, shape or dtype that does not fit; the message is the bare fact.
+    """
+    if not isinstance(arrays, Mapping):
+        raise ValueError(
+            f"the weights must map names to arrays; got {type(arrays).__name__}. Of a torch module, pass "
+            "its state_dict()."
+        )
+    by_layer: dict[int, dict[str, Array]] = {}
+    for full in arrays:
+        if not full.startswith(prefix):
+            continue
+        match = _NAME.fullmatch(full[len(prefix) :])
+        if match is None:
+            raise ValueError(_unknown_name(full, arrays, prefix))
+        kind, number, reverse = match.groups()
+        if reverse:
+            raise ValueError(f"{full!r} {_REVERSE}")
+        by_layer.setdefault(int(number), {})[kind] = _array(full, arrays[full])
+    if not by_layer:
+        raise ValueError(_nothing_found(arrays, prefix))
+    layers: list[Layer] = []
+    for number in range(max(by_layer) + 1):
+        found = by_layer.get(number)
+        if found is None:
+            raise ValueError(
+                f"layer {number} has no weights, yet layer {max(by_layer)} has; "
+                f"{prefix}weight_ih_l{number} is missing."
+            )
+        before = layers[-1] if layers else None
+        layers.append(_layer(cell, found, partial(_full_name, prefix, number), before))
+    _one_dtype(layers)
+    return layers
+
+
+def _full_name(prefix: str, number: int, kind: str) -> str:
+    return f"{prefix}{kind}_l{number}"
+
+
+def _array(name: str, value: Any) -> Array:
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:  # torch: bfloat16, or a gradient
+        raise ValueError(f"{name!r} is no array that NumPy can read ({error}).") from None
+    if array.dtype.newbyteorder("=") not in (np.float16, np.float32, np.float64):
+        raise ValueError(
+            f"{name!r} has dtype {array.dtype}; weights are float16, float32 or float64."
+        )
+    return array
+
+
+def _layer(cell: Cell, found: dict[str, Array], name: Name, before: Layer | None) -> Layer:
+    """One layer, checked against its cell and the layer below it; ``name`` gives a kind its full name."""
+    for kind in ("weight_ih", "weight_hh"):
+        if kind not in found:
+            raise ValueError(f"{name(kind)!r} is missing.")
+    if ("bias_ih" in found) != ("bias_hh" in found):
+        there, absent = sorted(("bias_ih", "bias_hh"), key=lambda k: k not in found)
+        raise ValueError(
+            f"{name(there)!r} is there without {name(absent)!r}; give both or neither."
+        )
+    for kind, array in found.items():
+        axes = 1 if kind.startswith("bias") else 2
+        if array.ndim != axes or 0 in array.shape:
+            raise ValueError(
+                f"{name(kind)!r} must have {axes} ax{'es' if axes > 1 else 'is'} and no empty one; "
+                f"got shape {array.shape}."
+            )
+    if "weight_hr" in found and not cell.has_c:
+        raise ValueError(
+            f"{name('weight_hr')!r} is a projection, which only the cell 'lstm' has; "
+            f"this is {cell.name!r}."
+        )
+    H, P, R = _sizes(cell, found, name)
+    I = found["weight_ih"].shape[1]  # noqa: E741
+    rows = cell.gates * H
+    wanted = {
+        "weight_ih": (rows, I),
+        "weight_hh": (rows, R),
+        "bias_ih": (rows,),
+        "bias_hh": (rows,),
+        "weight_hr": (P, H),
+    }
+    for kind, array in found.items():
+        if array.shape != wanted[kind]:
+            raise ValueError(
+                f"{name(kind)!r} has shape {array.shape}; by {name('weight_hh')!r} "
+                f"this {cell.name} has H={H}{f', P={P}' if P else ''} and needs {wanted[kind]}."
+            )
+    if before is not None:
+        _fits_on(before, I, H, P, name)
+    weights = (found.get(k) for k in ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"))
+    return Layer(I, H, P, *weights)  # type: ignore[arg-type]  # the first two are there
+
+
+def _sizes(cell: Cell, found: dict[str, Array], name: Name) -> tuple[int, int, int]:
+    """H, P and R by ``weight_hh`` (G*H, R) and, with a projection, ``weight_hr`` (P, H)."""
+    rows, R = found["weight_hh"].shape
+    if "weight_hr" in found:
+        P, H = found["weight_hr"].shape
+        if not 0 < P < H:
+            raise ValueError(
+                f"{name('weight_hr')!r} has shape {(P, H)}, (P, H); a projection needs P smaller than H."
+            )
+    else:
+        P, H = 0, R
+    if rows == cell.gates * H and P in (0, R):
+        return H, P, R
+    text = f"{name('weight_hh')!r} has shape {(rows, R)}"
+    fitting = [repr(c.name) for c in CELLS.values() if rows == c.gates * R]
+    if P == 0 and fitting:
+        raise ValueError(
+            f"{text}: {rows // R} x {R} rows are those of {' or '.join(fitting)}, not of {cell.name!r}. "
+            f"Name that cell."
+        )
+    if P == 0 and cell.has_c and rows % cell.gates == 0:
+        raise ValueError(
+            f"{text}: {R} columns for H={rows // cell.gates} mean a projection, and "
+            f"{name('weight_hr')!r} is missing."
+        )
+    raise ValueError(
+        f"{text}; the cell {cell.name!r} needs ({cell.gates}*H, {'P' if P else 'H'})"
+        + (f" with {name('weight_hr')!r} of shape (P, H), which is {(P, H)}." if P else ".")
+    )
+
+
+def _fits_on(before: Layer, I: int, H: int, P: int, name: Name) -> None:  # noqa: E741
+    if (before.hidden_size, before.proj_size) != (H, P):
+        raise ValueError(
+            f"{name('weight_hh')!r} has H={H}, P={P}, the layer below it has "
+            f"H={before.hidden_size}, P={before.proj_size}; all layers of one network have the same."
+        )
+    below = before.proj_size or before.hidden_size
+    if below != I:
+        raise ValueError(
+            f"{name('weight_ih')!r} takes {I} features, the layer below it gives {below}. "
+            "Is it a bidirectional network without its reverse weights?"
+        )
+
+
+def _one_dtype(layers: list[Layer]) -> None:
+    """All weights copied: one dtype, contiguous, the machine's byte order; float16 becomes float32."""
+    dtypes = sorted({w.dtype.name for layer in layers for w in layer.weights if w is not None})
+    if len(dtypes) > 1:
+        raise ValueError(
+            f"the weights have different dtypes: {', '.join(dtypes)}. Convert them to one, such as float32."
+        )
+    dtype = np.float64 if dtypes == ["float64"] else np.float32
+    for k, layer in enumerate(layers):
+        weights = (None if w is None else np.array(w, dtype, order="C") for w in layer.weights)
+        layers[k] = Layer(*layer[:3], *weights)  # type: ignore[arg-type]
+
+
+def _prefixes(arrays: Mapping[str, Any]) -> list[str]:
+    """What stands before ``weight_hh_l0`` in the names."""
+    end = "weight_hh_l0"
+    return [name.removesuffix(end) for name in arrays if name.endswith(end)]
+
+
+def _unknown_name(full: str, arrays: Mapping[str, Any], prefix: str) -> str:
+    others = [repr(p) for p in _prefixes(arrays) if p != prefix]
+    advice = (
+        f"The weights of a recurrent network stand under prefix={' and prefix='.join(others)}."
+        if others
+        else "Pass only the recurrent network's arrays, or their prefix."
+    )
+    return f"{full!r} is no weight of a recurrent network. {advice}"
+
+
+def _nothing_found(arrays: Mapping[str, Any], prefix: str) -> str:
+    others = [repr(p) for p in _prefixes(arrays)]
+    if others:
+        return f"no name begins with prefix={prefix!r}. There are: {', '.join(others)}."
+    shown = ", ".join(repr(n) for n in list(arrays)[:5]) or "none at all"
+    return (
+        f"no weights of a recurrent network (weight_ih_l0, ...) are there; the names are: {shown}."
+    )
