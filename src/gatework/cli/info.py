@@ -9,6 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from gatework._version import __version__
+from gatework.cli.common import Debug
+
+PACKAGES = ("torch", "numpy", "polars", "safetensors", "pydantic", "plotly", "statsmodels")
 
 
 def register(app: typer.Typer, line: str) -> None:
@@ -16,19 +19,24 @@ def register(app: typer.Typer, line: str) -> None:
     app.command("info", help=line)(info)
 
 
-def info(json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
-    """Print versions, threads and the machine."""
+def info(
+    json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Print the engine's path, threads, versions and the machine."""
+    from gatework.bench.machine import engine, machine
+
+    engine_facts = engine()
     import torch
 
     facts: dict[str, Any] = {
         "gatework": __version__,
-        "layers": "torch.nn (LSTM, GRU, RNN)",
-        "cpu": torch.backends.cpu.get_cpu_capability(),
+        **engine_facts,
         "threads": torch.get_num_threads(),
+        **machine(),
         "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
     }
-    for package in ("torch", "numpy", "polars", "safetensors", "pydantic", "plotly", "statsmodels"):
+    for package in PACKAGES:
         try:
             facts[package] = version(package)
         except PackageNotFoundError:

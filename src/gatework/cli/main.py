@@ -24,6 +24,7 @@ COMMANDS = {
     "predict": ("gatework.cli.predict", "Foretell what a saved model says of new data"),
     "evaluate": ("gatework.cli.evaluate", "Score a saved model on data that hold the truth"),
     "demo": ("gatework.cli.demo", "A task on real data, from table to report, in a minute or two"),
+    "bench": ("gatework.cli.bench", "Torch and Gatework side by side on this machine, in a minute"),
     "info": ("gatework.cli.info", "Versions, threads and the machine"),
 }
 # what cannot run as it is, so that its help is the answer

@@ -76,3 +76,38 @@ def _score_table(evaluation: dict[str, Any], target: str) -> Table:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"
+
+
+def print_bench(facts: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    """Torch and Gatework side by side, a line for each pair of contestants, and where it was measured."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 120
+    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0), show_edge=False)  # fits into 80 columns
+    table.add_column("work", no_wrap=True)
+    for name in ("torch ms", "ours ms", "ratio", "peak"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        several = len(row["ratios"]) > 1
+        if several:
+            table.add_row(row["work"])
+        for pair, ratio in row["ratios"].items():
+            theirs, ours = (row["contestants"][name] for name in pair.split(" / "))
+            table.add_row(
+                f"  {pair}" if several else row["work"],
+                f"{theirs['ms']:.3g}",
+                f"{ours['ms']:.3g}",
+                f"{ratio['ratio']:.2f}",
+                f"{100 * ours['share_of_peak']:.0f} %",
+            )
+    console.print(table)
+    threads = f"{facts['threads']} thread{'s' if facts['threads'] != 1 else ''}"
+    lines = (
+        f"ratio: torch's time over ours, medians, {facts['dtype']}, {threads}; results were compared first",
+        f"peak: share of what {threads} can do, {facts['peak_gflops']:.0f} GFLOP/s each ({facts['peak']})",
+        f"engine: {facts['engine']}",
+        f"gatework {facts['gatework']}, torch {facts['torch']}; {facts['processor']}, {facts['cores']} cores, "
+        f"{facts['caches']}",
+    )
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""Torch and Gatework side by side: what `gatework bench` and `benchmarks/engine` share."""
