@@ -387,7 +387,9 @@ Status forward(const Forward& p) {
 }
 
 Status backward(const Backward& p) {
-  if (!p.saved && saved_size(p.cell, p.f64, 1, 1, p.sizes.H)) return Status::bad_argument;
+  const Sizes& z = p.sizes;
+  const bool steps = p.lengths ? std::any_of(p.lengths, p.lengths + z.B, [](Index n) { return n > 0; }) : z.T > 0;
+  if (!p.saved && steps && z.B && saved_size(p.cell, p.f64, 1, 1, z.H)) return Status::bad_argument;
   return guarded<Backward>(p, run_backward<float>, run_backward<double>);
 }
 

@@ -15,6 +15,7 @@ from gatework._version import __version__
 
 if TYPE_CHECKING:
     from gatework.errors import GateworkError as GateworkError
+    from gatework.nn.acceleration import accelerate as accelerate
     from gatework.tasks.forecast import Forecaster as Forecaster
     from gatework.tasks.registry import load as load
 
@@ -28,10 +29,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 _PUBLIC = {
     "Forecaster": "gatework.tasks.forecast",
     "GateworkError": "gatework.errors",
+    "accelerate": "gatework.nn.acceleration",
     "load": "gatework.tasks.registry",
 }
 
-__all__ = ["Forecaster", "GateworkError", "__version__", "load"]
+__all__ = ["Forecaster", "GateworkError", "__version__", "accelerate", "load"]
 
 
 def __getattr__(name: str) -> Any:

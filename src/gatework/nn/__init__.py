@@ -1,7 +1,8 @@
 """Layers: drop-in LSTM, GRU and RNN, a feedforward network to compare with, and the readable reference."""
 
 from gatework.nn import reference
+from gatework.nn.acceleration import accelerate
 from gatework.nn.feedforward import FeedForward
 from gatework.nn.recurrent import GRU, LSTM, RNN
 
-__all__ = ["GRU", "LSTM", "RNN", "FeedForward", "reference"]
+__all__ = ["GRU", "LSTM", "RNN", "FeedForward", "accelerate", "reference"]

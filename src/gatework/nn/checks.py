@@ -1,0 +1,199 @@
+"""What a recurrent layer is given, checked: whose argument, what is allowed, what came, what to do next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+State = tuple[Tensor, ...]  # (), (h,) or (h, c)
+
+
+def shape_text(tensor: Tensor, batch_first: bool = True) -> str:
+    """The shape with the letters of its axes: ``(B=32, T=100, I=5)``."""
+    letters = {2: "TI", 3: "BTI" if batch_first else "TBI"}.get(tensor.dim())
+    if letters is None:
+        return str(tuple(tensor.shape))
+    return "(" + ", ".join(f"{a}={n}" for a, n in zip(letters, tensor.shape, strict=True)) + ")"
+
+
+def check_input(
+    name: str, x: Tensor, input_size: int, batch_first: bool, weight: Tensor, cast: bool
+) -> None:
+    """Raise what is wrong with ``input``; ``cast``: autocast will make the dtypes equal."""
+    if not isinstance(x, Tensor):
+        raise TypeError(
+            f"{name}.forward: `input` must be a tensor or a PackedSequence; got {type(x).__name__}. "
+            "Convert it first, for instance with torch.as_tensor."
+        )
+    if x.dim() not in (2, 3):
+        raise ValueError(
+            f"{name}.forward: `input` must have 2 axes (T, I) or 3 axes (batch, time, I); "
+            f"got shape {tuple(x.shape)}."
+        )
+    check_features(name, x, input_size, batch_first, weight, cast)
+
+
+def check_features(
+    name: str, x: Tensor, input_size: int, batch_first: bool, weight: Tensor, cast: bool
+) -> None:
+    """Raise what is wrong with the last axis, the dtype or the device of ``input``."""
+    if x.shape[-1] != input_size:
+        came = x.shape[-1]
+        raise ValueError(
+            f"{name}.forward: `input` has {came} features in its last axis, this layer was built with "
+            f"input_size={input_size}. Got shape {tuple(x.shape)}. Check the columns you passed, or "
+            f"rebuild with input_size={came}."
+        )
+    if x.dtype != weight.dtype and not cast:
+        raise ValueError(
+            f"{name}.forward: `input` is {x.dtype}, this layer's weights are {weight.dtype}. "
+            f"Convert the input, input.to({weight.dtype}), or the layer, layer.to({x.dtype})."
+        )
+    if x.device != weight.device:
+        raise ValueError(
+            f"{name}.forward: `input` is on {x.device}, this layer's weights are on {weight.device}. "
+            f"Move one of them: input.to({str(weight.device)!r}) or layer.to({str(x.device)!r})."
+        )
+
+
+def check_state(
+    name: str, hx: Any, shapes: tuple[tuple[int, ...], ...], x: Tensor, cast: bool
+) -> State:
+    """``hx`` as a tuple ``(h,)`` or ``(h, c)``, ``()`` for None; raise what is wrong with it.
+
+    Args:
+        shapes: that h, and an LSTM's c, must have.
+    """
+    if hx is None:
+        return ()
+    if len(shapes) == 2:
+        if not isinstance(hx, tuple | list) or len(hx) != 2:
+            came = f"{len(hx)} values" if isinstance(hx, tuple | list) else type(hx).__name__
+            raise TypeError(
+                f"{name}.forward: `hx` must be a pair (h, c) of shapes {shapes[0]} and {shapes[1]}; "
+                f"got {came}."
+            )
+        state: State = tuple(hx)
+    else:
+        if isinstance(hx, tuple | list):
+            raise TypeError(
+                f"{name}.forward: `hx` must be one tensor h of shape {shapes[0]}; got a "
+                f"{type(hx).__name__} of {len(hx)}. Only an LSTM has a cell state beside it."
+            )
+        state = (hx,)
+    for letter, s, shape in zip("hc", state, shapes, strict=False):
+        if not isinstance(s, Tensor):
+            raise TypeError(
+                f"{name}.forward: `hx` must hold tensors; {letter} is {type(s).__name__}."
+            )
+        if s.shape != shape:
+            raise ValueError(
+                f"{name}.forward: `hx`: the initial {letter} must have shape {shape}, "
+                f"(layers*directions, batch, size); got {tuple(s.shape)} with input "
+                f"{tuple(x.shape)}. A state never has the batch first, whatever batch_first is."
+            )
+        if (s.dtype != x.dtype and not cast) or s.device != x.device:
+            raise ValueError(
+                f"{name}.forward: `hx`: the initial {letter} is {s.dtype} on {s.device}, the input "
+                f"{x.dtype} on {x.device}. Convert it: {letter}.to(input)."
+            )
+    return state
+
+
+def check_lengths(name: str, lengths: Any, x: Tensor, batch_first: bool) -> Tensor:
+    """``lengths`` as int64 ``(B,)`` on the CPU; raise what is wrong with them."""
+    if x.dim() != 3:
+        raise ValueError(
+            f"{name}.forward: `lengths` needs a batch; got shape {tuple(x.shape)}. Give one sequence "
+            "alone without its padding instead: input[:length]."
+        )
+    try:
+        counts: Tensor = torch.as_tensor(lengths)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(
+            f"{name}.forward: `lengths` must be integers, a tensor or a list of them; "
+            f"got {type(lengths).__name__}."
+        ) from None
+    kind = counts.dtype
+    if (kind.is_floating_point or kind.is_complex or kind == torch.bool) and counts.numel():
+        raise TypeError(
+            f"{name}.forward: `lengths` must be integers; got {kind}. Convert them: lengths.long(); "
+            "of a mask (B, T) take mask.sum(1)."
+        )
+    B, T = (x.shape[0], x.shape[1]) if batch_first else (x.shape[1], x.shape[0])
+    counts = counts.detach().to("cpu", torch.int64)
+    if counts.dim() != 1 or counts.shape[0] != B:
+        hint = ""
+        if counts.dim() == 1 and counts.shape[0] == T:
+            hint = (
+                f" This layer was built with batch_first={batch_first}, so it takes `input` as "
+                f"{shape_text(x, batch_first)}; did you mean batch_first={not batch_first}?"
+            )
+        raise ValueError(
+            f"{name}.forward: `lengths` must hold one number per sequence, shape ({B},); "
+            f"got shape {tuple(counts.shape)}.{hint}"
+        )
+    if torch.compiler.is_compiling():
+        return counts  # values are looked at when the graph runs
+    if counts.numel() and not torch._C._len_torch_dispatch_stack():
+        low, high = (int(v) for v in counts.aminmax())
+        if low < 0 or high > T:
+            raise ValueError(
+                f"{name}.forward: `lengths` must lie between 0 and T={T}; got {low} to {high}."
+            )
+    return counts
+
+
+def check_resets(name: str, resets: Any, x: Tensor, batch_first: bool) -> Tensor:
+    """``resets`` as bool ``(B, T)`` on the input's device; raise what is wrong with them."""
+    B, T = (x.shape[0], x.shape[1]) if batch_first else (x.shape[1], x.shape[0])
+    try:
+        mask: Tensor = torch.as_tensor(resets)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(
+            f"{name}.forward: `resets` must be a bool tensor (B, T); got {type(resets).__name__}."
+        ) from None
+    if mask.dtype not in (torch.bool, torch.uint8):
+        raise TypeError(
+            f"{name}.forward: `resets` must be bool, True where the state is cleared before a step; "
+            f"got {mask.dtype}. Convert it, for instance: resets != 0."
+        )
+    if mask.shape != (B, T):
+        raise ValueError(
+            f"{name}.forward: `resets` must have shape (B={B}, T={T}), the batch first whatever "
+            f"batch_first is; got {tuple(mask.shape)}."
+        )
+    return mask.to(x.device, torch.bool)
+
+
+def check_packed(name: str, packed: PackedSequence, lengths: Any, resets: Any) -> None:
+    """Raise what is wrong with a PackedSequence and what came beside it."""
+    if lengths is not None:
+        raise ValueError(
+            f"{name}.forward: a PackedSequence carries its own lengths; omit `lengths`."
+        )
+    if resets is not None:
+        raise ValueError(
+            f"{name}.forward: `resets` do not go with a PackedSequence. Give the padded tensor with "
+            "`lengths` instead: input, lengths = torch.nn.utils.rnn.pad_packed_sequence(packed, "
+            "batch_first=True); no time is spent on the padding."
+        )
+    if packed.data.dim() != 2:
+        raise ValueError(
+            f"{name}.forward: a PackedSequence's data must have 2 axes (steps, I); "
+            f"got {tuple(packed.data.shape)}."
+        )
+
+
+def check_batch_sizes(name: str, packed: PackedSequence) -> None:
+    """Raise when a PackedSequence's sizes contradict each other or its data."""
+    rows, sizes = packed.data.shape[0], packed.batch_sizes
+    falling = sizes.numel() > 0 and not bool((sizes.diff() > 0).any())
+    if not falling or int(sizes.sum()) != rows:
+        raise ValueError(
+            f"{name}.forward: a PackedSequence's batch_sizes must fall and sum to its {rows} rows; "
+            f"got {sizes.tolist()[:8]}. Make it with pack_padded_sequence or pack_sequence."
+        )

@@ -1,0 +1,381 @@
+"""What LSTM, GRU and RNN share: checks, the choice of what computes, lengths, resets, steps.
+
+One alphabet: B batch, T time, I input, H hidden, P projection, D directions, Z layers; R is the size of
+``h``: P with a projection, else H.  Gates in one order, i f g o (input, forget, candidate, output), which is
+also the order of torch's ``weight_ih_l0``.
+
+What runs where (``RecurrentLayer._route``):
+
+    CPU tensors                                     the engine; half precision computes in float32
+    the same in torch.compile, torch.export         the engine as an operator of torch
+    torch.func's transforms, forward-mode gradients the loop in reference.py
+    CUDA and other devices                          torch's own (cuDNN); the loop for resets, empty sequences
+    torch.jit.trace, ONNX export                    torch's own
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from gatework.nn import checks, dynamo, engine, operators, reference
+from gatework.nn.inference import infer
+
+State = Tensor | tuple[Tensor, Tensor]
+_HALF = (torch.bfloat16, torch.float16)
+
+
+class RecurrentLayer(nn.Module):
+    """What LSTM, GRU and RNN share.
+
+    Mixed in before a ``torch.nn`` layer, so that arguments, parameters, ``state_dict`` and ``repr`` are that
+    layer's.  Nothing is kept beside what that layer keeps: ``accelerate`` turns one into the other.
+    """
+
+    mode: str
+    input_size: int
+    hidden_size: int
+    proj_size: int
+    num_layers: int
+    batch_first: bool
+    bidirectional: bool
+    dropout: float
+    _all_weights: list[list[str]]
+
+    def forward(
+        self,
+        input: Tensor | PackedSequence,
+        hx: State | None = None,
+        lengths: Tensor | list[int] | None = None,
+        resets: Tensor | None = None,
+    ) -> tuple[Any, Any]:
+        """Outputs of every step and the last state; padding is not computed on.
+
+        Args:
+            input: ``(B, T, I)`` with ``batch_first``, else ``(T, B, I)``; ``(T, I)`` unbatched; or a
+                ``PackedSequence``.
+            hx: initial state, as the torch layer takes it: ``(Z*D, B, R)``, for an LSTM a pair with
+                ``(Z*D, B, H)``; zeros when absent.  It may require a gradient.
+            lengths: ``(B,)`` integers, 0 to T: the valid steps of each sequence, in any order.  Outputs
+                after a sequence's end are 0 and its state is that of its last valid step, or the initial
+                one if there is none.
+            resets: ``(B, T)`` bool (whatever ``batch_first`` is): True clears the state, h and c, just
+                before that step; in the reverse direction too, in its own order.
+
+        Returns:
+            ``(output, state)`` as the torch layer returns them: output ``(B, T, D*R)``, states
+            ``(Z*D, B, R)`` and, of an LSTM, ``(Z*D, B, H)``.  Without steps (T = 0) the state passes.
+
+        Raises:
+            ValueError: sizes, dtypes or lengths that do not fit, named.
+            TypeError: something that is not the kind of value the argument takes.
+        """
+        if lengths is None and resets is None:
+            quick = infer(self, input, hx)
+            if quick is not None:
+                return quick
+        name = type(self).__name__
+        if isinstance(input, PackedSequence):
+            return self._forward_packed(name, input, hx, lengths, resets)
+        weights = self._weights()
+        cast_dtype = _autocast_dtype(weights[0][0])
+        casts = cast_dtype is not None
+        checks.check_input(name, input, self.input_size, self.batch_first, weights[0][0], casts)
+        if input.dim() == 2:
+            return self._forward_unbatched(input, hx, lengths, resets)
+        B = input.shape[0 if self.batch_first else 1]
+        state: tuple[Tensor, ...] = ()
+        if hx is not None:
+            state = checks.check_state(name, hx, self._state_shapes(B), input, casts)
+        if lengths is not None:
+            lengths = checks.check_lengths(name, lengths, input, self.batch_first)
+        if resets is not None:
+            resets = checks.check_resets(name, resets, input, self.batch_first)
+        route = self._route(input, state, weights)
+        if route == "torch":
+            return self._forward_torch(input, hx, lengths, resets)
+        if route == "reference":
+            return self._forward_reference(input, state, lengths, resets)
+        half = cast_dtype or (input.dtype if input.dtype in _HALF else None)
+        y, state = self._run(route, input, state, weights, lengths, None, resets, half)
+        return y, state if self.mode == "LSTM" else state[0]
+
+    def step(self, x: Tensor, state: State | None = None) -> tuple[Tensor, Any]:
+        """Output and state after one more observation, in constant time and memory.
+
+        Args:
+            x: ``(B, I)``, one step of each sequence.
+            state: what the last ``step`` or ``forward`` returned; zeros when absent.
+
+        Returns:
+            ``(h, state)``: output ``(B, R)`` of the top layer and the new state.  A chain of steps gives
+            what ``forward`` gives over the whole sequence.
+
+        Raises:
+            ValueError: the layer is bidirectional, or sizes do not fit.
+        """
+        if self.bidirectional:
+            raise ValueError(
+                f"{type(self).__name__}.step: a bidirectional layer needs the whole sequence; "
+                "build it with bidirectional=False to stream."
+            )
+        if not isinstance(x, Tensor) or x.dim() != 2:
+            came = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+            raise ValueError(
+                f"{type(self).__name__}.step: `x` must be a tensor (B, I); got {came}."
+            )
+        axis = 1 if self.batch_first else 0
+        output, state = self.forward(x.unsqueeze(axis), state)
+        return output.squeeze(axis), state
+
+    def fan_out(self, x: Tensor, state: State) -> Tensor:
+        """Outputs of one step from the same state for many inputs: what a parallel decoder needs.
+
+        The product of weights and state is made once for the m inputs, that of weights and inputs once
+        for all states that share them: B + m products instead of 2 B m.
+
+        Args:
+            x: ``(*lead, m, I)`` inputs; an axis of the lead that is 1 is shared along that axis.
+            state: ``(Z, *lead, R)``, as ``forward`` returned it, its batch axis folded into one or more.
+
+        Returns:
+            ``(*lead, m, R)``: what ``step`` would return for each input, the state left as it was.
+
+        Raises:
+            ValueError: the layer is bidirectional.
+
+        >>> from gatework.nn import GRU
+        >>> gru = GRU(3, 4, batch_first=True)
+        >>> h = torch.randn(1, 2, 4)
+        >>> x = torch.randn(1, 5, 3)
+        >>> torch.allclose(gru.fan_out(x, h)[:, 3], gru.step(x[:, 3].expand(2, 3), h)[0], atol=1e-6)
+        True
+        """
+        if self.bidirectional:
+            raise ValueError(
+                f"{type(self).__name__}.fan_out: a bidirectional layer needs the whole sequence; "
+                "build it with bidirectional=False."
+            )
+        parts = state if isinstance(state, tuple) else (state,)
+        for number, weights in enumerate(self._weights()):
+            W_ih, W_hh, b_ih, b_hh, W_hr = _five(weights)
+            from_input = F.linear(x, W_ih, b_ih)
+            from_state = F.linear(parts[0][number], W_hh, b_hh).unsqueeze(-2)
+            x = self._pointwise(from_input, from_state, *(s[number].unsqueeze(-2) for s in parts))
+            if W_hr is not None:
+                x = F.linear(x, W_hr)
+            if number < self.num_layers - 1:
+                x = F.dropout(x, self.dropout, self.training)
+        return x
+
+    def _pointwise(self, from_input: Tensor, from_state: Tensor, *state: Tensor) -> Tensor:
+        """The cell after its products: the new ``h``, before a projection."""
+        raise NotImplementedError
+
+    # ---- weights and sizes
+
+    def _weights(self) -> list[list[Tensor]]:
+        """Of each layer the flat list that the engine takes, read by name at every call.
+
+        By name because that is where a parametrization, weight drop or ``functional_call`` puts them;
+        from the dictionary first because ``nn.Module``'s attributes cost ten times as much.
+        """
+        own = self._parameters
+        found: list[Any] = [
+            [own[n] if n in own else getattr(self, n) for n in names] for names in self._all_weights
+        ]
+        if self.bidirectional:
+            found = [a + b for a, b in zip(found[::2], found[1::2], strict=True)]
+        return found
+
+    def _state_shapes(self, B: int) -> tuple[tuple[int, ...], ...]:
+        rows = self.num_layers * (2 if self.bidirectional else 1)
+        h = (rows, B, self.proj_size or self.hidden_size)
+        return (h, (rows, B, self.hidden_size)) if self.mode == "LSTM" else (h,)
+
+    # ---- the ways
+
+    def _route(self, x: Tensor, state: tuple[Tensor, ...], weights: list[list[Tensor]]) -> str:
+        """ "engine", "operator", "torch" or "reference"."""
+        if torch.compiler.is_compiling():
+            if torch.onnx.is_in_onnx_export() or x.device.type not in ("cpu", "meta"):
+                return "torch"
+            return "operator"
+        if torch._C._get_tracing_state() is not None:
+            return "torch"
+        if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
+            return "reference"
+        if not (x.is_cpu or x.is_meta):
+            return "torch"
+        if torch._C._len_torch_dispatch_stack() or x.is_meta:
+            return "operator"
+        for tensors in ((x, *state), *weights):
+            for tensor in tensors:
+                if type(tensor) not in engine.PLAIN:
+                    return "operator"
+        return "engine"
+
+    def _run(
+        self,
+        route: str,
+        x: Tensor,
+        state: tuple[Tensor, ...],
+        weights: list[list[Tensor]],
+        lengths: Tensor | None,
+        offsets: Tensor | None,
+        resets: Tensor | None,
+        half: torch.dtype | None,
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The stack of layers, one call of the engine each; ``half``: the dtype to give results in."""
+        call = operators.recurrent if route == "engine" else operators.recurrent_operator
+        if half is not None:
+            x, state = x.float(), tuple(s.float() for s in state)
+            weights = [[w.float() for w in ws] for ws in weights]
+        D, cell = 2 if self.bidirectional else 1, engine.CELLS[self.mode]
+        hs, cs = [], []
+        for number, ws in enumerate(weights):
+            if number and self.dropout and self.training:
+                x = F.dropout(x, self.dropout, True)
+            first = state
+            if state and self.num_layers > 1:
+                first = tuple(s[number * D : (number + 1) * D] for s in state)
+            h0, c0 = (*first, None, None)[:2]
+            x, hn, cn = call(x, h0, c0, ws, lengths, offsets, resets, cell, D, self.batch_first)
+            hs.append(hn)
+            cs.append(cn)
+        last: tuple[Tensor, ...] = (hs[0] if len(hs) == 1 else torch.cat(hs),)
+        if cs[0] is not None:
+            last = (*last, cs[0] if len(cs) == 1 else torch.cat(cast("list[Tensor]", cs)))
+        if half is not None:
+            x, last = x.to(half), tuple(s.to(half) for s in last)
+        return x, last
+
+    def _forward_torch(
+        self, x: Tensor, hx: Any, lengths: Tensor | None, resets: Tensor | None
+    ) -> tuple[Any, Any]:
+        """By torch's own layer, packing for lengths; by the loop what torch cannot do."""
+        if lengths is None and resets is None:
+            return cast("tuple[Any, Any]", super().forward(x, hx))
+        if resets is not None or (lengths is not None and bool((lengths < 1).any())):
+            state = () if hx is None else hx if isinstance(hx, tuple) else (hx,)
+            return self._forward_reference(x, state, lengths, resets)
+        T = x.shape[1 if self.batch_first else 0]
+        assert lengths is not None
+        packed = pack_padded_sequence(x, lengths, self.batch_first, enforce_sorted=False)
+        output, last = super().forward(packed, hx)
+        padded, _ = pad_packed_sequence(output, self.batch_first, total_length=T)
+        return padded, last
+
+    def _forward_reference(
+        self,
+        x: Tensor,
+        state: tuple[Tensor, ...],
+        lengths: Tensor | None,
+        resets: Tensor | None,
+    ) -> tuple[Any, Any]:
+        """By the readable loop: differentiable as often as wanted, on any device."""
+        D = 2 if self.bidirectional else 1
+        x = x if self.batch_first else x.transpose(0, 1)
+        if not state:
+            state = tuple(x.new_zeros(shape) for shape in self._state_shapes(x.shape[0]))
+        weights = []
+        for ws in self._weights():
+            each = len(ws) // D
+            weights.append([_five(ws[d * each : (d + 1) * each]) for d in range(D)])
+        y, last = reference.network(
+            self.mode,
+            x,
+            state,
+            weights,
+            lengths=lengths,
+            resets=resets,
+            dropout=self.dropout,
+            training=self.training,
+        )
+        y = y if self.batch_first else y.transpose(0, 1)
+        return y, last if self.mode == "LSTM" else last[0]
+
+    def _forward_unbatched(self, x: Tensor, hx: Any, lengths: Any, resets: Any) -> tuple[Any, Any]:
+        """``(T, I)`` as a batch of one."""
+        name, axis = type(self).__name__, 0 if self.batch_first else 1
+        if lengths is not None:
+            checks.check_lengths(name, lengths, x, self.batch_first)
+        shapes = tuple((rows, size) for rows, _, size in self._state_shapes(1))
+        state = tuple(s.unsqueeze(1) for s in checks.check_state(name, hx, shapes, x, cast=True))
+        if resets is not None:
+            resets = torch.as_tensor(resets).unsqueeze(0)
+        initial: Any = None if not state else state if self.mode == "LSTM" else state[0]
+        y, last = self.forward(x.unsqueeze(axis), initial, None, resets)
+        if isinstance(last, tuple):
+            return y.squeeze(axis), tuple(s.squeeze(1) for s in last)
+        return y.squeeze(axis), last.squeeze(1)
+
+    def _forward_packed(
+        self, name: str, packed: PackedSequence, hx: Any, lengths: Any, resets: Any
+    ) -> tuple[Any, Any]:
+        """A PackedSequence; all layers work on the packed rows."""
+        checks.check_packed(name, packed, lengths, resets)
+        data, sizes, order, back = packed
+        if sizes.numel() == 0:
+            checks.check_batch_sizes(name, packed)
+        weights = self._weights()
+        cast_dtype = _autocast_dtype(weights[0][0])
+        casts = cast_dtype is not None
+        checks.check_features(name, data, self.input_size, True, weights[0][0], casts)
+        shapes = self._state_shapes(int(sizes[0]))
+        state = checks.check_state(name, hx, shapes, data, casts)
+        route = self._route(data, state, weights)
+        if route in ("torch", "reference"):
+            checks.check_batch_sizes(name, packed)
+        if route == "torch":
+            return cast("tuple[Any, Any]", super().forward(packed, hx))
+        if route == "reference":
+            x, counts = pad_packed_sequence(packed, self.batch_first)
+            y, last = self._forward_reference(x, state, counts, None)
+            return pack_padded_sequence(y, counts, self.batch_first, enforce_sorted=False), last
+        if order is not None:
+            state = tuple(s.index_select(1, order) for s in state)
+        # Steps of each sequence: how many batch sizes are above its number; sizes fall.
+        numbers = torch.arange(int(sizes[0]))
+        counts = torch.searchsorted(-sizes, -numbers)
+        offsets = sizes.cumsum(0) - sizes
+        half = cast_dtype or (data.dtype if data.dtype in _HALF else None)
+        try:
+            y, last = self._run(route, data, state, weights, counts, offsets, None, half)
+        except ValueError:
+            checks.check_batch_sizes(name, packed)  # says it better; the engine looked first
+            raise
+        if back is not None:
+            last = tuple(s.index_select(1, back) for s in last)
+        return PackedSequence(y, sizes, order, back), last if self.mode == "LSTM" else last[0]
+
+
+def _five(
+    weights: list[Tensor],
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None]:
+    """W_ih, W_hh, b_ih, b_hh, W_hr of one direction, None for what is not there."""
+    projection = weights[-1] if len(weights) % 2 else None
+    b_ih, b_hh = weights[2:4] if len(weights) >= 4 else (None, None)
+    return weights[0], weights[1], b_ih, b_hh, projection
+
+
+def _autocast_dtype(weight: Tensor) -> torch.dtype | None:
+    """The dtype of results under autocast, None outside; float64 is left alone, as torch does."""
+    kind = "cpu" if weight.is_cpu else weight.device.type
+    if kind == "meta" or not torch.is_autocast_enabled(kind) or weight.dtype == torch.float64:
+        return None
+    return torch.get_autocast_dtype(kind)
+
+
+def _on_engine(layer: object) -> bool:
+    return isinstance(layer, RecurrentLayer) and all(
+        p.device.type in ("cpu", "meta") for p in layer.parameters()
+    )
+
+
+dynamo.allow(_on_engine)
