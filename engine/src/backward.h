@@ -53,6 +53,9 @@ inline Vec<T> cell_back(const StepBack<T>& s, Vec<T> dh, Index slot, Index u) {
   if constexpr (Cell::has_cell) (reset ? V::zero() : dc).store(s.carry_c + slot * s.Hp + u);
 #pragma GCC unroll 4
   for (int p = 0; p < Cell::planes; ++p) plane[p].store(s.gradient[slot] + p * s.Hp + u);
+  // lanes beyond the last unit: 0 times an infinite input is NaN, and NaN times a panel's zeros would be seen
+  for (int p = 0; real < V::N && p < Cell::planes; ++p)
+    clear(s.gradient[slot] + p * s.Hp + u + real, V::N - real);
   return reset ? V::zero() : on;
 }
 
@@ -228,8 +231,7 @@ inline void bulk_back(const Job<T>& job, const BackwardScratch<Cell, T>& f, cons
   sync(job);
   const OuterOperand<T> operands[2] = {{f.pack_x, tiles_x, job.dw_x}, {f.pack_h, tiles_h, job.dw_h}};
   if constexpr (h_first == 0) {
-    if (!tiles_x && !tiles_h && !job.db_x) return;
-    own = share_of(job, panels_of<T>(of_x));
+    own = share_of(job, tiles_x || tiles_h || job.db_x ? panels_of<T>(of_x) : 0);
     outer_product<T>(gradient, pitch, rows, of_x, operands, 2, job.db_x, f.panel, own.first, own.last);
   } else {
     own = share_of(job, panels_of<T>(of_x));

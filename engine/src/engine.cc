@@ -107,6 +107,16 @@ struct Pass {
   int jobs() const { return static_cast<int>(z.D) * shards(); }
   int tasks() const { return jobs() * plan.team; }
 
+  // All of n jobs or tasks, on this thread alone where no more are allowed.
+  template <class F>
+  void each(int n, F& f) const {
+    if (p.threads > 1) {
+      in_parallel(n, f);
+    } else {
+      for (int i = 0; i < n; ++i) f(i, n, false);
+    }
+  }
+
   // Runs every member of every job; `run` is forward or backward of the kernels.
   void run(std::vector<Job<T>>& jobs, void (*kernel)(const Job<T>&)) const {
     std::vector<std::unique_ptr<Barrier>> barriers;
@@ -125,7 +135,7 @@ struct Pass {
       }
       kernel(job);
     };
-    in_parallel(tasks(), task);
+    each(tasks(), task);
   }
 };
 
@@ -196,10 +206,6 @@ void run_forward(const Forward& p) {
   if (!p.saved && p.sizes.B * p.sizes.T <= small_rows) return run_small<T>(p);
   const Pass<T> pass(p, false);
   const Sizes& z = p.sizes;
-  if (p.saved) {
-    const Index planes = pass.k.saved_planes + pass.k.cell_planes;
-    expect_large(p.saved, static_cast<std::size_t>(z.D * pass.layout.rows * planes * pass.Hp) * sizeof(T));
-  }
   std::vector<Packing> kinds = {Packing::input, Packing::hidden};
   if (z.P) kinds.push_back(Packing::projection);
   const Packed<T> packed(pass, kinds);
@@ -296,7 +302,7 @@ void run_backward(const Backward& p) {
   auto clear_tiles = [&](int i, int, bool) {
     std::memset(tiles.get() + each * i, 0, static_cast<std::size_t>(each) * sizeof(T));
   };
-  in_parallel(pass.jobs(), clear_tiles);
+  pass.each(pass.jobs(), clear_tiles);
   pass.run(jobs, k.backward);
 
   // Tiles of all shards, added, into torch's layout; the directions' gradients of x, added.
@@ -392,6 +398,10 @@ Status backward(const Backward& p) {
   if (!p.saved && steps && z.B && saved_size(p.cell, p.f64, 1, 1, z.H)) return Status::bad_argument;
   return guarded<Backward>(p, run_backward<float>, run_backward<double>);
 }
+
+void* take_memory(std::size_t bytes, std::size_t& capacity) { return take_block(bytes, capacity); }
+
+void give_memory(void* block, std::size_t capacity) noexcept { give_block(block, capacity); }
 
 std::size_t drop_memory() noexcept { return drop_blocks(); }
 

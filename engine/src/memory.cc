@@ -1,7 +1,6 @@
 #include "memory.h"
 
 #include <algorithm>
-#include <cstdint>
 #include <cstdlib>
 #include <mutex>
 
@@ -27,15 +26,14 @@ Kept kept[places];
 std::size_t total = 0;
 unsigned long now = 0;
 
-}  // namespace
-
+// Asks for large pages behind memory that is about to be filled.
 void expect_large([[maybe_unused]] void* data, [[maybe_unused]] std::size_t bytes) noexcept {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
-  const auto begin = (reinterpret_cast<std::uintptr_t>(data) + large_page - 1) / large_page * large_page;
-  const auto end = (reinterpret_cast<std::uintptr_t>(data) + bytes) / large_page * large_page;
-  if (end > begin) (void)madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+  (void)madvise(data, bytes, MADV_HUGEPAGE);
 #endif
 }
+
+}  // namespace
 
 void* take_block(std::size_t bytes, std::size_t& capacity) {
   if (std::unique_lock lock(guard, std::try_to_lock); lock) {

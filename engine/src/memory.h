@@ -1,4 +1,4 @@
-// Scratch memory that is used again.
+// Memory that is used again.
 //
 // A fresh page costs its first touch (1.7 us for 4 KB on the virtual machine this was measured on: 14 of the
 // 18 ms of a call with 33 MB of scratch), so blocks are kept: at most 16, 256 MB in all, of the process.
@@ -17,9 +17,6 @@ void give_block(void* block, std::size_t capacity) noexcept;
 
 // Frees the blocks that are kept, and says how many bytes they were.
 std::size_t drop_blocks() noexcept;
-
-// Asks for large pages behind an array that somebody else allocated and that is about to be filled.
-void expect_large(void* data, std::size_t bytes) noexcept;
 
 template <class T>
 class Memory {

@@ -1,6 +1,6 @@
 // exp, sigmoid and tanh of one path (compiled once per GATEWORK_PATH) against the C library in wider types.
 //
-// GATEWORK_SWEEP=1 in the environment: all floats and 10^7 doubles instead of a sample, a minute or two.
+// GATEWORK_SWEEP=1 in the environment: all floats and 10^7 doubles instead of a sample, some minutes.
 #include "math.h"
 
 #include <cfloat>
@@ -10,7 +10,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <initializer_list>
-#include <vector>
 
 #include "check.h"
 
@@ -138,30 +137,33 @@ typename Traits<T>::Bits to_bits(T x) {
 
 // Where something changes: zero, subnormal numbers, the limits of Range, the ends of the intervals of the
 // tables, half multiples of ln 2, where the results overflow or no longer change, the largest number.
+// (No std::vector: its code, compiled with this path's flags, might serve the whole program.)
 template <class T>
-std::vector<T> breakpoints() {
-  using R = Range<T>;
-  std::vector<T> all = {0,           Traits<T>::smallest, R::zero,         R::one,
-                        R::flat,     2 * R::tiny,         2 * R::huge,     Traits<T>::largest,
-                        1,           T(88.72284),         T(87.33654),     T(709.78271289),
-                        T(17.3),     T(36.7),             T(708.39641853), T(745.13321910)};
-  for (int k = 0; k < 400; ++k) all.push_back(static_cast<T>((k + 0.5) * 0.69314718055994530942 / 32));
-  for (int k = 0; k < 1100; ++k) all.push_back(static_cast<T>((k + 0.5) * 0.69314718055994530942 / 2));
-  for (int e = -1; e <= 3; ++e) {
-    for (int m = 8; m < 16; ++m) all.push_back(static_cast<T>(std::ldexp(m / 8.0, e) - 0.625));
+struct Breakpoints {
+  static constexpr double ln2 = 0.69314718055994530942;
+  T x[2000] = {0,        Traits<T>::smallest, Range<T>::zero, Range<T>::one,     Range<T>::flat,
+               1,        2 * Range<T>::tiny,  T(36.7),        2 * Range<T>::huge, Traits<T>::largest,
+               T(17.3),  T(88.72284),         T(87.33654),    T(709.78271289),    T(708.39641853)};
+  int count = 15;
+
+  Breakpoints() {
+    for (int k = 0; k < 400; ++k) x[count++] = static_cast<T>((k + 0.5) * ln2 / 32);
+    for (int k = 0; k < 1100; ++k) x[count++] = static_cast<T>((k + 0.5) * ln2);
+    for (int k = 2; k < 40; ++k) {  // 1.25/2, 1.375/2, ... 1.875*8
+      x[count++] = static_cast<T>(std::ldexp(1 + k % 8 / 8.0, k / 8 - 1) - 0.625);
+    }
   }
-  return all;
-}
+};
 
 // Both signs of the breakpoints and the 40 numbers to each side.
 template <class T>
 Worst<T> near_breakpoints(const Function<T>& f) {
-  const std::vector<T> all = breakpoints<T>();
-  std::size_t i = 0;
-  int k = -40, sign = 1;
+  const Breakpoints<T> points;
+  int i = 0, k = -40, sign = 1;
   return measure(f, [&](T& x) {
-    if (i == all.size()) return false;
-    x = sign * from_bits<T>(to_bits(all[i] < 0 ? -all[i] : all[i]) + k);
+    if (i == points.count) return false;
+    const T size = points.x[i] < 0 ? -points.x[i] : points.x[i];
+    x = sign * from_bits<T>(to_bits(size) + k);
     if (++k > 40) {
       k = -40;
       sign = -sign;
@@ -183,7 +185,8 @@ Worst<float> over_range(const Function<float>& f) {
 
 // Random doubles: half of any size, half where the function moves.
 Worst<double> over_range(const Function<double>& f) {
-  long count = sweep ? 10'000'000 : LDBL_MANT_DIG > 64 ? 100'000 : 1'000'000;  // wider ones are made of software
+  const bool quick = LDBL_MANT_DIG <= 64;  // wider ones are made of software
+  long count = sweep ? 10'000'000 : quick ? 1'000'000 : 100'000;
   std::uint64_t state = 1;
   const auto random = [&state] {  // xorshift64*, Vigna 2016
     state ^= state >> 12;

@@ -87,7 +87,12 @@ Status backward(const Backward& problem);
 // Multiply-adds of one core with nothing to wait for, in GFLOP/s, measured for `seconds`.
 double peak(bool f64, double seconds);
 
-// Frees the scratch memory that is kept for the next call, and says how many bytes it was.
+// Memory for `saved`, or anything else that comes and goes at every call: at least `bytes` on a cache line, not
+// cleared, from blocks that are kept and used again.  Throws std::bad_alloc; `capacity` goes back with it.
+void* take_memory(std::size_t bytes, std::size_t& capacity);
+void give_memory(void* block, std::size_t capacity) noexcept;
+
+// Frees the memory that is kept for the next call, and says how many bytes it was.
 std::size_t drop_memory() noexcept;
 
 // What is said of a problem that is refused; null when it is sound.
