@@ -356,6 +356,16 @@ std::int64_t saved_size(Cell cell, bool f64, std::int64_t D, std::int64_t rows, 
   return f64 ? size(kernels_of<double>(cell), padded<double>(H)) : size(kernels_of<float>(cell), padded<float>(H));
 }
 
+namespace {
+
+// Whether any sequence has a step.
+bool has_rows(const Forward& p) {
+  const auto steps = [](Index length) { return length > 0; };
+  return p.sizes.B && p.sizes.T && (!p.lengths || std::any_of(p.lengths, p.lengths + p.sizes.B, steps));
+}
+
+}  // namespace
+
 const char* fault(const Forward& p) {
   const Sizes& z = p.sizes;
   constexpr Index most = Index(1) << 40;
@@ -376,8 +386,9 @@ const char* fault(const Forward& p) {
       if (p.offsets && b && p.lengths[b] > p.lengths[b - 1]) return "packed lengths must descend";
     }
   }
-  if (z.B && z.T && (!p.x.data && z.I)) return "x is absent";
-  if (z.B && z.T && !p.y.data) return "y is absent";
+  const bool rows = has_rows(p), padding = z.B && z.T && !p.offsets;
+  if (rows && !p.x.data && z.I) return "x is absent";
+  if ((rows || padding) && !p.y.data) return "y is absent";
   for (int d = 0; d < z.D; ++d) {
     const Weights& w = p.weights[d];
     if ((!w.w_ih && z.I) || !w.w_hh) return "a weight is absent";
@@ -393,9 +404,10 @@ Status forward(const Forward& p) {
 }
 
 Status backward(const Backward& p) {
-  const Sizes& z = p.sizes;
-  const bool steps = p.lengths ? std::any_of(p.lengths, p.lengths + z.B, [](Index n) { return n > 0; }) : z.T > 0;
-  if (!p.saved && steps && z.B && saved_size(p.cell, p.f64, 1, 1, z.H)) return Status::bad_argument;
+  if (fault(p)) return Status::bad_argument;
+  if (has_rows(p) && (!p.dy.data || (!p.saved && saved_size(p.cell, p.f64, 1, 1, p.sizes.H))))
+    return Status::bad_argument;
+  if (!p.sizes.P && (p.gradients[0].w_hr || p.gradients[1].w_hr)) return Status::bad_argument;
   return guarded<Backward>(p, run_backward<float>, run_backward<double>);
 }
 

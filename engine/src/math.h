@@ -1,8 +1,17 @@
 // exp, sigmoid and tanh of a vector.
 //
-// Largest error in ulp, over all floats and 10^7 doubles (tests/test_math.cc), and cycles a vector on Zen 4,
-// one call after another on independent vectors, GCC 12.  `before`: with Taylor polynomials, vrndscale, and
-// the reciprocal estimate with a Newton step.
+// Largest error in ulp over all floats and 10^7 doubles (tests/test_math.cc with GATEWORK_SWEEP=1; NEON's, in
+// a sample, are AVX2's) | cycles a vector on Zen 4, independent calls one after another, GCC 12.  In brackets:
+// with Taylor's polynomials by Horner's rule, vrndscale, and an estimate and a Newton step for the division.
+//
+//                     AVX-512                AVX2                 128 bits, no FMA
+//   float   sigmoid   3.2 | 10.1 (16.0)      3.5 |  7.6 (10.5)    3.6 | 16.0 (26.1)
+//           tanh      1.4 | 12.6 (18.9)      2.5 | 10.1 (13.4)    2.6 | 17.4 (27.9)
+//           exp       3.0 | 13.4 (11.2)      3.0 |  8.7  (8.3)    3.1 | 17.6 (22.0)
+//           LSTM cell       62.6 (103.5)           62.5 (86.0)           107 (169)
+//   double  sigmoid   2.3 | 21.1 (23.6)      2.3 | 13.9 (16.2)    2.3 | 27.4 (40.1)
+//           tanh      2.6 | 21.1 (26.6)      2.6 | 15.4 (20.1)    2.6 | 28.5 (41.7)
+//           exp       2.8 | 20.5 (18.4)      2.8 | 13.3 (13.7)    2.9 | 26.7 (35.5)
 #pragma once
 
 #include "math_table.h"

@@ -86,10 +86,10 @@ Stream::Stream(Cell cell, bool f64, bool half, const std::vector<Layer>& layers)
     probe.sizes = {1, 0, 0, l.I, l.H, l.P};
     probe.weights[0] = l.weights;
     if (const char* why = fault(probe)) throw std::invalid_argument(why);
-    if (z && l.I != probe.sizes.R())
-      throw std::invalid_argument("a layer's inputs are not the outputs of the layer below");
     if (z && (l.H != layers[0].H || l.P != layers[0].P))
       throw std::invalid_argument("all layers must have the same sizes");
+    if (z && l.I != probe.sizes.R())
+      throw std::invalid_argument("a layer's inputs are not the outputs of the layer below");
     packed_.push_back(std::make_unique<Memory>());
     f64 ? packed_.back()->fill<double>(cell, half, l) : packed_.back()->fill<float>(cell, half, l);
     layers_[z].weights = {};

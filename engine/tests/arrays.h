@@ -113,7 +113,7 @@ class Run {
   // Outputs are poisoned before; whether inputs and gaps are as they were is checked after.
   Status forward(bool keep) {
     y.poison(), hn.poison(), cn.poison(), saved.poison();
-    problem.saved = keep ? saved.data() : nullptr;
+    problem.saved = keep ? saved.data_or_null() : nullptr;
     const auto before = x.bytes();
     const Status status = gatework::forward(problem);
     CHECK(x.bytes() == before);
@@ -125,7 +125,7 @@ class Run {
     dx.poison(), dh0.poison(), dc0.poison();
     for (Array<T>* gradient : gradients) gradient->poison();
     const auto before_y = y.bytes(), before_saved = saved.bytes();
-    problem.saved = saved.data();
+    problem.saved = saved.data_or_null();
     const Status status = gatework::backward(problem);
     CHECK(y.bytes() == before_y && saved.bytes() == before_saved);
     if (problem.dx.data) CHECK(untouched(of_x, dx));
@@ -170,16 +170,16 @@ class Run {
     problem.f64 = sizeof(T) == 8;
     problem.threads = s.threads;
     problem.sizes = {s.D, s.B, s.T, s.I, s.H, s.P};
-    problem.x = {s.I ? x.data() : nullptr, of_x.batch, of_x.time};
-    problem.y = {y.data(), of_y.batch, of_y.time};
-    problem.dy = {dy.data(), of_y.batch, of_y.time};
+    problem.x = {x.data_or_null(), of_x.batch, of_x.time};
+    problem.y = {y.data_or_null(), of_y.batch, of_y.time};
+    problem.dy = {dy.data_or_null(), of_y.batch, of_y.time};
     const bool packed = s.order == Order::packed;
     if (packed || s.lengths != Lengths::none) problem.lengths = lengths.data();
     if (packed) problem.offsets = offsets.data();
     if (s.resets) problem.resets = resets.data();
     problem.h0 = h0.data_or_null();
     problem.c0 = c0.data_or_null();
-    problem.hn = hn.data();
+    problem.hn = hn.data_or_null();
     problem.cn = cn.data_or_null();
     for (int d = 0; d < s.D; ++d) {
       const auto of = [&](int k) { return weights[static_cast<std::size_t>(5 * d + k)]->data_or_null(); };

@@ -31,8 +31,9 @@ void check_refused(const Fault& fault, Order order) {
   // unchanged but for the poison that Run writes before
   CHECK(run.forward(true) == Status::bad_argument);
   CHECK(run.backward() == Status::bad_argument);
-  for (const double x : run.outputs().hn) CHECK(std::isnan(x));
-  for (const double x : run.gradient()[in_w]) CHECK(std::isnan(x));
+  const Numbers hn = run.outputs().hn, dw = run.gradient()[in_w];
+  for (const double x : hn) CHECK(std::isnan(x));
+  for (const double x : dw) CHECK(std::isnan(x));
 }
 
 const Index too_long[] = {5, 4, 3}, negative[] = {3, -1, 2}, ascending[] = {2, 3, 1};
@@ -89,6 +90,7 @@ TEST(absent_arrays_are_refused) {
   refused([](Backward& p) { p.hn = nullptr; }, true);
   refused([](Backward& p) { p.cn = nullptr; }, true);
   refused([](Backward& p) { p.saved = nullptr; }, false);
+  refused([](Backward& p) { p.saved = nullptr, p.cell = static_cast<Cell>(7); }, false);
   refused([](Backward& p) { p.dy.data = nullptr; }, false);
 }
 
