@@ -148,7 +148,9 @@ class Run {
     problem.dh0 = asked(in_h0, dh0);
     problem.dc0 = asked(in_c0, dc0);
     for (int d = 0; d < s.D; ++d) {
-      const auto of = [&](int k) { return asked(in_w + 5 * d + k, *gradients[static_cast<std::size_t>(5 * d + k)]); };
+      const auto of = [&](int k) {
+        return asked(in_w + 5 * d + k, *gradients[static_cast<std::size_t>(5 * d + k)]);
+      };
       problem.gradients[d] = {of(0), of(1), of(2), of(3), of(4)};
     }
   }
@@ -195,7 +197,8 @@ class Run {
     for (Index b = 0; b < s.B; ++b) {
       for (Index t = 0; t < g.lengths[static_cast<std::size_t>(b)]; ++t) {
         for (Index i = 0; i < p.width; ++i)
-          to.data()[p.at(b, t) + i] = static_cast<T>(from[static_cast<std::size_t>((b * s.T + t) * p.width + i)]);
+          to.data()[p.at(b, t) + i] =
+              static_cast<T>(from[static_cast<std::size_t>((b * s.T + t) * p.width + i)]);
       }
     }
   }

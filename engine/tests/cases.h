@@ -14,7 +14,8 @@ struct Kind {
   bool projected;
 };
 inline constexpr Kind kinds[] = {
-    {Cell::lstm, false}, {Cell::gru, false}, {Cell::rnn_tanh, false}, {Cell::rnn_relu, false}, {Cell::lstm, true}};
+    {Cell::lstm, false}, {Cell::gru, false}, {Cell::rnn_tanh, false}, {Cell::rnn_relu, false},
+    {Cell::lstm, true}};
 
 template <class T>
 constexpr double epsilon = std::numeric_limits<T>::epsilon();
@@ -63,8 +64,8 @@ inline Shape shared_shape(Kind kind, bool team, int threads, Random& random) {
   return s;
 }
 
-inline void check_outputs(const char* file, int line, const std::string& what, const Outputs& got, const Outputs& want,
-                          double tolerance) {
+inline void check_outputs(const char* file, int line, const std::string& what, const Outputs& got,
+                          const Outputs& want, double tolerance) {
   check_all_near(file, line, what + " y", got.y, want.y, tolerance);
   check_all_near(file, line, what + " hn", got.hn, want.hn, tolerance);
   check_all_near(file, line, what + " cn", got.cn, want.cn, tolerance);

@@ -86,11 +86,14 @@ std::string Shape::text() const {
   const char* cells[] = {"lstm", "gru", "rnn_tanh", "rnn_relu"};
   const char* kinds[] = {"none", "full", "ragged", "equal", "zero"};
   const char* orders[] = {"batch first", "time first", "packed"};
-  const auto number = [](const char* name, Index n) { return std::string(" ") + name + "=" + std::to_string(n); };
+  const auto number = [](const char* name, Index n) {
+    return std::string(" ") + name + "=" + std::to_string(n);
+  };
   return cells[static_cast<int>(cell)] + number("D", D) + number("B", B) + number("T", T) + number("I", I) +
          number("H", H) + number("P", P) + ", lengths " + kinds[static_cast<int>(lengths)] + ", " +
          orders[static_cast<int>(order)] + (resets ? ", resets" : "") + (states ? "" : ", no states") +
-         (biases ? "" : ", no biases") + number("gap", gap) + number("shift", shift) + number("threads", threads);
+         (biases ? "" : ", no biases") + number("gap", gap) + number("shift", shift) +
+         number("threads", threads);
 }
 
 std::string name_of(int input) {
@@ -183,16 +186,16 @@ bool all_near(const Numbers& got, const Numbers& want, double tolerance, std::st
     const double error = std::abs(got[i] - want[i]);
     if (got[i] == want[i] || (std::isfinite(error) && error <= tolerance * (1 + std::abs(want[i])))) continue;
     char text[120];
-    std::snprintf(text, sizeof text, "[%zu] of %zu is %.17g, should be %.17g to within %g", i, got.size(), got[i],
-                  want[i], tolerance);
+    std::snprintf(text, sizeof text, "[%zu] of %zu is %.17g, should be %.17g to within %g", i, got.size(),
+                  got[i], want[i], tolerance);
     if (where) *where = text;
     return false;
   }
   return true;
 }
 
-void check_all_near(const char* file, int line, const std::string& what, const Numbers& got, const Numbers& want,
-                    double tolerance) {
+void check_all_near(const char* file, int line, const std::string& what, const Numbers& got,
+                    const Numbers& want, double tolerance) {
   std::string where;
   if (!all_near(got, want, tolerance, &where)) fail(file, line, (what + where).c_str());
 }

@@ -80,8 +80,8 @@ double tolerance(const Shape& s, double epsilon);
 
 // True where got is want to within tolerance * (1 + |want|) everywhere; a NaN on either side is an error.
 bool all_near(const Numbers& got, const Numbers& want, double tolerance, std::string* where = nullptr);
-void check_all_near(const char* file, int line, const std::string& what, const Numbers& got, const Numbers& want,
-                    double tolerance);
+void check_all_near(const char* file, int line, const std::string& what, const Numbers& got,
+                    const Numbers& want, double tolerance);
 
 }  // namespace gatework::test
 

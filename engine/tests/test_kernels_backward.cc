@@ -162,7 +162,8 @@ void check_wanted(const Shape& shape, unsigned mask) {
   const Arrays some = run.gradient();
   for (std::size_t i = 0; i < inputs; ++i) {
     if (mask >> i & 1) {
-      CHECK_ALL_NEAR(shape.text() + " wanted " + name_of(static_cast<int>(i)), some[i], all[i], 16 * epsilon<double>);
+      CHECK_ALL_NEAR(shape.text() + " wanted " + name_of(static_cast<int>(i)), some[i], all[i],
+                     16 * epsilon<double>);
     } else {
       for (const double x : some[i]) CHECK(std::isnan(x) || (i == in_x && x == 0));  // 0: no row there
     }
@@ -197,7 +198,8 @@ TEST(gradients_of_the_last_states_may_be_absent) {
   for (const Kind kind : kinds) {
     Random random(31);
     Given given = draw(any_shape(kind, 9, random), 1);
-    for (Numbers* zeros : {&given.gradient.hn, &given.gradient.cn}) std::fill(zeros->begin(), zeros->end(), 0.0);
+    for (Numbers* zeros : {&given.gradient.hn, &given.gradient.cn})
+      std::fill(zeros->begin(), zeros->end(), 0.0);
     Run<double> run(given);
     const Arrays with = gradient_of(run);
     run.problem.dhn = run.problem.dcn = nullptr;

@@ -95,7 +95,8 @@ TEST(long_sequences) {
 TEST(lengths_of_every_kind) {
   for (const Kind kind : kinds) {
     Random random(7);
-    for (const Lengths lengths : {Lengths::none, Lengths::full, Lengths::ragged, Lengths::equal, Lengths::zero}) {
+    for (const Lengths lengths :
+         {Lengths::none, Lengths::full, Lengths::ragged, Lengths::equal, Lengths::zero}) {
       for (const Order order : {Order::batch_first, Order::time_first, Order::packed}) {
         Shape s = any_shape(kind, 5, random);
         s.D = 2, s.B = 7, s.T = 4, s.I = 3, s.lengths = lengths, s.order = order, s.resets = false;

@@ -83,7 +83,8 @@ void check_poisoned(const Shape& s, double value, bool in_state) {
   for (const bool keep : {false, true}) {
     CHECK(run.forward(keep) == Status::ok);
     const Outputs got = run.outputs(), other = clean.outputs();
-    if (!alike(got.y, want.y, tolerance) || !alike(got.hn, want.hn, tolerance) || !alike(got.cn, want.cn, tolerance))
+    if (!alike(got.y, want.y, tolerance) || !alike(got.hn, want.hn, tolerance) ||
+        !alike(got.cn, want.cn, tolerance))
       test::fail(__FILE__, __LINE__, (s.text() + " poisoned with " + std::to_string(value)).c_str());
     for (Index k = 0; keep && k < s.B; ++k) CHECK(k == b || part(got.y, k, s.B) == part(other.y, k, s.B));
   }
@@ -93,7 +94,8 @@ void check_poisoned(const Shape& s, double value, bool in_state) {
   for (Index k = 0; k < s.B; ++k) {
     if (k == b) continue;
     CHECK(part(dx, k, s.B) == part(other, k, s.B));
-    for (Index d = 0; d < s.D; ++d) CHECK(part(dh0, d * s.B + k, s.rows()) == part(other_dh0, d * s.B + k, s.rows()));
+    for (Index row = k; row < s.rows(); row += s.B)
+      CHECK(part(dh0, row, s.rows()) == part(other_dh0, row, s.rows()));
   }
 }
 
@@ -143,8 +145,10 @@ TEST(reset_stops_poison) {
     Shape s = full_shape(kind, 9, random);
     s.D = 1, s.order = Order::batch_first, s.lengths = Lengths::none, s.resets = true;
     Given given = draw(s, 1);
-    for (Index b = 0; b < s.B; ++b) given.resets[static_cast<std::size_t>(b * s.T + 3)] = 1;
-    for (Index b = 0; b < s.B; ++b) given.in[in_x][static_cast<std::size_t>((b * s.T + 2) * s.I)] = std::nan("");
+    for (Index b = 0; b < s.B; ++b) {
+      given.resets[static_cast<std::size_t>(b * s.T + 3)] = 1;
+      given.in[in_x][static_cast<std::size_t>((b * s.T + 2) * s.I)] = std::nan("");
+    }
     given.gradient.y.assign(given.gradient.y.size(), 1.0);
     Run<float> run(given);
     CHECK(run.forward(true) == Status::ok && run.backward() == Status::ok);
@@ -182,7 +186,8 @@ TEST(order_of_sequences_does_not_matter) {
     const Given given = draw(s, 1);
     std::vector<Index> order(static_cast<std::size_t>(s.B));
     std::iota(order.begin(), order.end(), 0);
-    for (Index k = s.B; k-- > 1;) std::swap(order[static_cast<std::size_t>(k)], order[static_cast<std::size_t>(random.below(k + 1))]);
+    for (std::size_t k = order.size(); k-- > 1;)
+      std::swap(order[k], order[static_cast<std::size_t>(random.below(static_cast<Index>(k + 1)))]);
     Given moved = given;
     for (std::size_t k = 0; k < order.size(); ++k) {
       const auto from = static_cast<std::size_t>(order[k]), T = static_cast<std::size_t>(s.T);
@@ -298,7 +303,8 @@ TEST(callers_do_not_meet) {
   for (std::size_t k = 0; k < 3; ++k) {
     callers.emplace_back([&, k] {
       for (int round = 0; round < 4; ++round) {
-        right[k] = right[k] && forward(runs[k]->problem) == Status::ok && backward(runs[k]->problem) == Status::ok &&
+        const Backward& problem = runs[k]->problem;
+        right[k] = right[k] && forward(problem) == Status::ok && backward(problem) == Status::ok &&
                    same(runs[k]->outputs(), alone[k]) && runs[k]->gradient() == gradients[k];
       }
     });

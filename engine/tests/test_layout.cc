@@ -12,7 +12,8 @@ using gatework::test::Random;
 
 namespace {
 
-void check_shard(const Shard& s, const std::vector<Index>& lengths, std::vector<int>& seen, std::vector<int>& placed) {
+void check_shard(const Shard& s, const std::vector<Index>& lengths, std::vector<int>& seen,
+                 std::vector<int>& placed) {
   CHECK(s.steps == (s.slots ? s.length[0] : 0));
   for (Index slot = 0; slot < s.slots; ++slot) {
     const Index b = s.sequence[slot];

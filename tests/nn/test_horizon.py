@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from gatework.data.windows import WindowBatch
-from gatework.nn.horizon import CategoryEmbedding, HorizonForecast, HorizonNetwork, HorizonSpec
+from gatework.nn.horizon import CategoryEmbedding, HorizonForecast, HorizonNetwork
+from gatework.runtime.horizon_spec import HorizonSpec
 
 LEVELS = (0.1, 0.5, 0.9)
 NAN = float("nan")

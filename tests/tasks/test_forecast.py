@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import torch
 from polars.testing import assert_frame_equal
 
 from gatework import Forecaster
+from gatework.data.frequency import Frequency
 from gatework.errors import ConfigError, DataError, GateworkWarning
 from gatework.tasks.forecast_config import batch_size, default_context, default_segment
 
@@ -496,6 +499,55 @@ def test_a_stream_of_irregular_times_equals_predict() -> None:
     expected = fitted.predict(frame)
     np.testing.assert_allclose(answer.mean.ravel(), expected["mean"].to_numpy(), rtol=1e-4)
     assert answer.timestamps.to_list() == expected["timestamp"].to_list()
+
+
+@pytest.mark.parametrize("cell", ["gru", "rnn", "feedforward"])
+def test_a_stream_of_every_cell_equals_predict(cell: str) -> None:
+    frame = one_series(300).with_columns(other=pl.col("load").reverse())
+    fitted = Forecaster(**{**SMALL, "max_epochs": 1}, cell=cell).fit(frame, target="all")
+    stream = fitted.stream()
+    answer = [stream.push(row) for row in frame.iter_rows(named=True)][-1]
+    assert answer is not None
+    expected = fitted.predict(frame).drop("timestamp", "target").to_numpy()
+    found = answer.to_frame().drop("timestamp", "target").to_numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("every", ["1h", "1d", "1mo", "1b"])
+@pytest.mark.parametrize("form", ["datetime", "text", "pandas", "UTC", "Europe/Berlin"])
+def test_whatever_a_time_is_written_as_it_means_the_same(every: str, form: str) -> None:
+    n = 120
+    times = Frequency.parse(every, like=pl.Series([datetime(2020, 1, 1)])).times(
+        np.arange(480, 480 + n)
+    )
+    if "/" in form or form == "UTC":
+        times = times.dt.replace_time_zone(form)
+    frame = pl.DataFrame({"time": times, "load": daily_cycle(n)})
+    fitted = Forecaster(**{**SMALL, "max_epochs": 1}).fit(frame)
+    stream = fitted.stream()
+    for n, row in enumerate(frame.iter_rows(named=True)):
+        if form == "text":
+            row["time"] = str(row["time"])
+        elif form == "pandas":
+            row["time"] = pd.Timestamp(row["time"])
+        answer = stream.push(row)
+        if n % 5 == 2:
+            with pytest.raises(DataError, match=re.escape(f"{row['time']} came after")):
+                stream.push(row)
+    assert answer is not None
+    expected = fitted.predict(frame)
+    np.testing.assert_allclose(answer.mean.ravel(), expected["mean"].to_numpy(), rtol=1e-4)
+    assert answer.timestamps.to_list() == expected["timestamp"].to_list()
+
+
+def test_a_time_between_two_steps_is_refused_by_a_stream(model: Forecaster) -> None:
+    stream = model.stream()
+    stream.push({"time": "2024-01-01 00:00", "load": 1.0})
+    with pytest.raises(DataError, match="2024-01-01 01:20:00 is not on the model's grid of 1 hour"):
+        stream.push({"time": "2024-01-01 01:20", "load": 1.0})
+    stream.push({"time": "2024-01-01 01:10", "load": 1.0})
+    with pytest.raises(DataError, match="01:09:00 came after 2024-01-01 01:10:00"):
+        stream.push({"time": "2024-01-01 01:09", "load": 1.0})
 
 
 # ---- what others tried --------------------------------------------------------------------------------

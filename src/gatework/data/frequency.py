@@ -244,6 +244,8 @@ class Frequency:
                 if on_clock
                 else stamps.dt.replace_time_zone("UTC").dt.convert_time_zone(self.time_zone)
             )
+        if self.time_unit == "us":
+            return stamps
         return stamps.dt.cast_time_unit(self.time_unit)  # type: ignore[arg-type]
 
     @property
@@ -263,11 +265,13 @@ class Frequency:
     @staticmethod
     def instant_us(time: pl.Series) -> np.ndarray:
         """(N,) int64: microseconds since 1970 in UTC (of clocks without a zone: as if in UTC)."""
-        return time.cast(pl.Datetime("us")).to_physical().to_numpy().astype(np.int64)
+        return time.cast(pl.Datetime("us")).cast(pl.Int64).to_numpy().astype(np.int64)
 
     @staticmethod
     def wall_us(time: pl.Series) -> np.ndarray:
         """(N,) int64: microseconds since 1970 on local clocks."""
+        if getattr(time.dtype, "time_zone", None) is None:
+            return Frequency.instant_us(time)
         stamps = time if isinstance(time.dtype, pl.Datetime) else time.cast(pl.Datetime("us"))
         local = stamps.dt.replace_time_zone(None).dt.cast_time_unit("us")
         return local.to_physical().to_numpy().astype(np.int64)

@@ -76,7 +76,8 @@ class Rows:
         self, table: Table, schema: Schema, mend: bool, profile: dict[str, Any], notes: list[str]
     ) -> None:
         """Order the rows by series and time; refuse or mend rows that are out of order or twice."""
-        self.take(np.argsort(self.code, kind="stable"))
+        if (np.diff(self.code) < 0).any():
+            self.take(np.argsort(self.code, kind="stable"))
         backwards = np.flatnonzero((np.diff(self.key) < 0) & (np.diff(self.code) == 0))
         order = np.lexsort((self.index, self.key, self.code))
         same = (np.diff(self.key[order]) == 0) & (np.diff(self.code[order]) == 0)

@@ -90,10 +90,10 @@ def read_times(
     with and without a zone in one column, and for day and month that cannot be told apart.
     """
     values = table.frame[column]
-    missing = values.is_null().arg_true()
-    if len(missing) == len(values):
+    if values.null_count() == len(values):
         raise DataError(f"{table.name}, column {column!r}: every timestamp is missing.")
-    if len(missing):
+    if values.null_count():
+        missing = values.is_null().arg_true()
         more = f" ({len(missing)} such rows)" if len(missing) > 1 else ""
         raise DataError(
             f"{table.where(missing[0], column)}: the timestamp is missing{more}. "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -45,9 +46,15 @@ class Vocabulary:
 
     def encode(self, values: Iterable[str | None]) -> npt.NDArray[np.int64]:
         """Numbers of ``values``; unseen words are UNKNOWN, None is MISSING."""
-        index: dict[str | None, int] = {word: i for i, word in enumerate(self.words, start=FIRST)}
-        index[None] = MISSING
-        return np.fromiter((index.get(v, UNKNOWN) for v in values), dtype=np.int64)
+        return np.fromiter((self._index.get(v, UNKNOWN) for v in values), dtype=np.int64)
+
+    def number(self, value: str | None) -> int:
+        """The number of one value, as :meth:`encode` gives it."""
+        return self._index.get(value, UNKNOWN)
+
+    @cached_property
+    def _index(self) -> dict[str | None, int]:
+        return {None: MISSING} | {word: i for i, word in enumerate(self.words, start=FIRST)}
 
     def __len__(self) -> int:
         return len(self.words) + FIRST

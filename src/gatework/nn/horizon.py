@@ -14,20 +14,18 @@ New here: quantiles that cannot cross, missing values as an input, covariates an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from gatework.data.windows import WindowBatch
-from gatework.levels import check_levels
 from gatework.nn.feedforward import FeedForward
 from gatework.nn.missing import carry_forward, last_observed
 from gatework.nn.quantiles import QuantileHead, expectation_weights
 from gatework.nn.recurrent import GRU, LSTM, RNN
+from gatework.runtime.horizon_spec import HorizonSpec, embedding_sizes
 
-NORMALIZERS = ("last", "standard", "none")
 CELLS = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
 
 
@@ -36,58 +34,6 @@ class HorizonForecast(NamedTuple):
 
     mean: Tensor  # (B, h, K), of the distribution that the quantiles describe
     quantiles: Tensor  # (B, h, K, Q), rising along Q
-
-
-@dataclass(frozen=True)
-class HorizonSpec:
-    """Sizes of a :class:`HorizonNetwork`; plain values that a model folder keeps."""
-
-    context: int  # L
-    horizon: int  # h
-    targets: int  # K
-    levels: tuple[float, ...]
-    cell: str = "lstm"
-    hidden_size: int = 128
-    num_layers: int = 1
-    segment: int = 24  # w; 1 encodes step by step
-    dropout: float = 0.1
-    normalize: str = "last"  # last | standard | none
-    past: int = 0  # P numeric past-only covariates
-    known: int = 0  # F numeric known-future covariates, calendar included
-    past_categories: tuple[int, ...] = ()  # vocabulary sizes
-    known_categories: tuple[int, ...] = ()
-    static: int = 0
-    static_categories: tuple[int, ...] = ()
-    mask_y: bool = False  # the network is told which targets are missing
-    mask_past: bool = False
-    mask_known: bool = False
-
-
-def check_spec(spec: HorizonSpec) -> None:
-    """Raise a ValueError for sizes that no fit makes: a damaged or malicious model folder."""
-    bounds = {
-        "context": (1, 1_000_000),
-        "horizon": (1, 100_000),
-        "targets": (1, 100_000),
-        "hidden_size": (2, 8192),
-        "num_layers": (1, 16),
-        "segment": (1, 1_000_000),
-        "past": (0, 100_000),
-        "known": (0, 100_000),
-        "static": (0, 100_000),
-    }
-    for name, (low, high) in bounds.items():
-        value = getattr(spec, name)
-        if type(value) is not int or not low <= value <= high:
-            raise ValueError(f"{name} is {value!r}")
-    sizes = (*spec.past_categories, *spec.known_categories, *spec.static_categories)
-    if any(type(v) is not int or v < 2 for v in sizes):
-        raise ValueError("a vocabulary's size is wrong")
-    if type(spec.dropout) not in (int, float) or not 0 <= spec.dropout < 1:
-        raise ValueError(f"dropout is {spec.dropout!r}")
-    if spec.cell not in (*CELLS, "feedforward") or spec.normalize not in NORMALIZERS:
-        raise ValueError(f"cell {spec.cell!r}, normalize {spec.normalize!r}")
-    check_levels(spec.levels)
 
 
 class CategoryEmbedding(nn.Module):
@@ -99,7 +45,7 @@ class CategoryEmbedding(nn.Module):
 
     def __init__(self, cardinalities: Sequence[int]) -> None:
         super().__init__()
-        sizes = [min(16, int(v**0.5 + 0.999)) for v in cardinalities]
+        sizes = embedding_sizes(tuple(cardinalities))
         self.size = sum(sizes)
         self.tables = nn.ModuleList(
             nn.Embedding(v, d) for v, d in zip(cardinalities, sizes, strict=True)
@@ -139,14 +85,11 @@ class HorizonNetwork(nn.Module):
         super().__init__()
         self.spec = spec
         w, H = spec.segment, spec.hidden_size
-        self.in_segments = -(-spec.context // w)
-        self.out_segments = -(-spec.horizon // w)
+        self.in_segments, self.out_segments = spec.in_segments, spec.out_segments
         self.embed_past = CategoryEmbedding(spec.past_categories)
         self.embed_known = CategoryEmbedding(spec.known_categories)
         self.embed_static = CategoryEmbedding(spec.static_categories)
-        known = spec.known * (3 if spec.mask_known else 1) + self.embed_known.size
-        past = spec.past * (3 if spec.mask_past else 1) + self.embed_past.size
-        static = spec.static + self.embed_static.size
+        past, known, static = spec.past_size, spec.known_size, spec.static_size
         self.segment = nn.Linear(w * (3 if spec.mask_y else 1), H)
         self.covariates = nn.Linear(w * (past + known), H, bias=False) if past + known else None
         self.future = nn.Linear(w * known, H, bias=False) if known else None

@@ -9,8 +9,18 @@ torch elsewhere.  One alphabet: B batch, T time, I input, H hidden, P projection
 layer hands on, P with a projection and else H.
 """
 
+from gatework.runtime.horizon import Horizon, HorizonArrays, WindowArrays
+from gatework.runtime.horizon_spec import HorizonSpec
 from gatework.runtime.recurrent import Recurrent
 from gatework.runtime.state import State
 from gatework.runtime.stream import Stream
 
-__all__ = ["Recurrent", "State", "Stream"]
+__all__ = [
+    "Horizon",
+    "HorizonArrays",
+    "HorizonSpec",
+    "Recurrent",
+    "State",
+    "Stream",
+    "WindowArrays",
+]
