@@ -113,6 +113,20 @@ struct Network {
     if (!out.is_none()) out_ = Array(out, "out", f64, true, {B, R()});
     check(stream->step(B, x_.data(), h_.data(), c_.data(), out_.data()));
   }
+
+  void forward(nb::handle x, nb::handle h, nb::handle c, nb::handle y, Py_ssize_t B, Py_ssize_t T) const {
+    const bool f64 = stream->f64();
+    const Array x_(x, "x", f64, false, {B, T, I()}), h_(h, "h", f64, true, {Z(), B, R()});
+    const Array y_(y, "y", f64, true, {B, T, R()});
+    Array c_;
+    if (!c.is_none()) c_ = Array(c, "c", f64, true, {Z(), B, H()});
+    gatework::Status status;
+    {
+      nb::gil_scoped_release release;
+      status = stream->forward(B, T, x_.data(), h_.data(), c_.data(), y_.data());
+    }
+    check(status);
+  }
 };
 
 // State and output bound once, so that a step looks at nothing but x.
@@ -148,6 +162,7 @@ void bind_stream(nb::module_& m) {
              new (self) Network{make_stream(cell, f64, half, layers)};
            })
       .def("step", &Network::step, "x"_a, "h"_a, "c"_a.none(), "out"_a.none(), "batch_size"_a)
+      .def("forward", &Network::forward, "x"_a, "h"_a, "c"_a.none(), "y"_a, "batch_size"_a, "steps"_a)
       .def("cursor",
            [](const Network& self, nb::object h, nb::object c, nb::object out, Py_ssize_t B) {
              return new Cursor(self, std::move(h), std::move(c), std::move(out), B);

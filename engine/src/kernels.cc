@@ -187,6 +187,20 @@ void step_of_stream(const StreamLayer<T>& s, Index B) {
 }
 
 template <class Cell, class T>
+Index sequence_scratch(Index B, Index steps, Index H) {
+  return SequenceScratch<Cell, T>(B, steps, padded<T>(H), nullptr).used;
+}
+
+template <class Cell, class T>
+constexpr void (*half_sequence())(const StreamLayer<T>&, Index, Index, T*) {
+  if constexpr (sizeof(T) == 4) {
+    return stream_sequence<Cell, T, std::uint16_t>;
+  } else {
+    return nullptr;
+  }
+}
+
+template <class Cell, class T>
 constexpr void (*half_step())(const StreamLayer<T>&, Index) {
   if constexpr (sizeof(T) == 4) {
     return step_of_stream<Cell, T, std::uint16_t>;
@@ -202,7 +216,8 @@ constexpr CellKernels<T> cell_kernels() {
           forward_job<Cell, T>, backward_job<Cell, T>, small_job<Cell, T>, small_scratch<Cell, T>,
           unpack<Cell, T>, unpack_bias<Cell, T>,
           size_of_stream<Cell, T>, stream_scratch<T>, pack_for_stream<Cell, T>, step_of_stream<Cell, T, T>,
-          half_step<Cell, T>(), Cell::saved,              Cell::has_cell,
+          half_step<Cell, T>(), sequence_scratch<Cell, T>, stream_sequence<Cell, T, T>, half_sequence<Cell, T>(),
+          Cell::saved,              Cell::has_cell,
           Cell::x_planes,        Cell::gates,              Cell::planes};
 }
 

@@ -61,7 +61,7 @@ struct StreamLayer {
   const T *bias_x = nullptr, *bias_h = nullptr;
   const void* panels = nullptr;  // T, or half precision
   const T* packed_r = nullptr;
-  const T* x = nullptr;  // (B, I)
+  const T* x = nullptr;  // (B, I), or (B, steps, I)
   T *h = nullptr, *c = nullptr;
   T* scratch = nullptr;  // stream_scratch() elements
 };
@@ -90,6 +90,9 @@ struct CellKernels {
   void (*pack_stream)(const Weights&, Index I, Index H, Index P, T* out);
   void (*stream_step)(const StreamLayer<T>&, Index B);
   void (*stream_step_half)(const StreamLayer<T>&, Index B);  // null for double
+  Index (*sequence_scratch)(Index B, Index steps, Index H);
+  void (*stream_sequence)(const StreamLayer<T>&, Index B, Index steps, T* y);
+  void (*stream_sequence_half)(const StreamLayer<T>&, Index B, Index steps, T* y);  // null for double
   int saved_planes, cell_planes, x_planes, gates, planes;
 };
 

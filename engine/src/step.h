@@ -76,4 +76,104 @@ void stream_step(const StreamStep<T>& s, const W* panel, Index B) {
   }
 }
 
+// Steps of B sequences whose products with x are made together: about 256 KB of them stay in the L2 cache.
+template <class Cell, class T>
+GW_INLINE Index sequence_chunk(Index B, Index steps, Index Hp) {
+  const Index rows = (Index(1) << 18) / (Cell::x_planes * Hp * static_cast<Index>(sizeof(T)));
+  const Index chunk = (rows < 24 ? 24 : rows) / (B ? B : 1);
+  return chunk < 1 ? 1 : chunk < steps ? chunk : steps;
+}
+
+template <class Cell, class T>
+struct SequenceScratch {
+  T *inputs = nullptr, *c = nullptr, *out = nullptr;
+  const T **x = nullptr, **h_before = nullptr;
+  T **inputs_rows = nullptr, **gates = nullptr, **c_rows = nullptr, **out_rows = nullptr, **y_rows = nullptr;
+  Index chunk, used;
+
+  SequenceScratch(Index B, Index steps, Index Hp, T* memory) : chunk(sequence_chunk<Cell, T>(B, steps, Hp)) {
+    Cutter<T> cut{memory};
+    const Index rows = chunk * B;
+    inputs = cut.take(rows * Cell::x_planes * Hp);
+    c = cut.take(B * Hp);
+    out = cut.take(B * Hp);
+    x = cut.template take<const T*>(rows);
+    h_before = cut.template take<const T*>(B);
+    inputs_rows = cut.template take<T*>(rows);
+    gates = cut.template take<T*>(B);
+    c_rows = cut.template take<T*>(B);
+    out_rows = cut.template take<T*>(B);
+    y_rows = cut.template take<T*>(B);
+    used = cut.used;
+  }
+};
+
+// One layer over whole sequences, x (B, steps, I) and y (B, steps, R); y may be x where I = R.
+template <class Cell, class T, class W>
+void stream_sequence(const StreamLayer<T>& s, Index B, Index steps, T* y) {
+  constexpr Index N = Vec<T>::N, G = Cell::gates, X = Cell::x_planes, width = max_unit_vectors<Cell>() * N;
+  const Index R = s.P ? s.P : s.H, Hp = padded<T>(s.H), pitch = X * Hp;
+  SequenceScratch<Cell, T> f(B, steps, Hp, s.scratch);
+  for (Index b = 0; b < B; ++b) {
+    f.c_rows[b] = f.c + b * Hp;
+    f.out_rows[b] = f.out + b * Hp;
+    clear(f.c_rows[b], Hp);
+    if constexpr (Cell::has_cell) copy(f.c_rows[b], s.c + b * s.H, s.H);
+  }
+  T bias[4 * N];
+  const auto gather = [&](const T* from, Index gates, Index u0, Index U) {
+    for (Index v = 0; v < U; ++v) {
+      for (Index g = 0; g < gates; ++g) copy(bias + (v * gates + g) * N, from + g * Hp + u0 + v * N, N);
+    }
+  };
+  Buffer<T> products;
+  for (Index begin = 0; begin < steps; begin += f.chunk) {
+    const Index end = begin + f.chunk < steps ? begin + f.chunk : steps, rows = (end - begin) * B;
+    for (Index t = begin, row = 0; t < end; ++t) {
+      for (Index b = 0; b < B; ++b, ++row) f.x[row] = s.x + (b * steps + t) * s.I;
+    }
+    const W* panel = static_cast<const W*>(s.panels);
+    for (Index u0 = 0; u0 < Hp; u0 += width) {
+      const Index U = within(Hp - u0, width) / N;
+      const int nv = static_cast<int>(U * X);
+      gather(s.bias_x, X, u0, U);
+      for (Index row = 0; row < rows; ++row) f.inputs_rows[row] = f.inputs + row * pitch + u0 * X;
+      for_row_tiles(rows_of<T>(nv), 0, rows, [&](Index row, int m) {
+        tile_of<T, W>(m, nv)(f.x + row, panel, s.I, bias, f.inputs_rows + row);
+      });
+      panel += (s.I * X + R * G) * U * N;
+    }
+    for (Index t = begin; t < end; ++t) {
+      for (Index b = 0; b < B; ++b) {
+        f.y_rows[b] = y + (b * steps + t) * R;
+        f.h_before[b] = t ? f.y_rows[b] - R : s.h + b * R;
+      }
+      Step<T> step{s.H,     N,        R, f.h_before, const_cast<const T* const*>(f.c_rows), f.gates,
+                   f.c_rows, s.P ? f.out_rows : f.y_rows, s.P ? Hp : s.H, false};
+      panel = static_cast<const W*>(s.panels);
+      for (Index u0 = 0; u0 < Hp; u0 += width) {
+        const Index U = within(Hp - u0, width) / N;
+        const int nv = static_cast<int>(U * G);
+        panel += s.I * U * X * N;
+        gather(s.bias_h, G, u0, U);
+        products.shape(nv);
+        // step_cells reads gates[row] + u0 + p*step.Hp: the panel's own part of the row, gate by gate
+        for (Index b = 0; b < B; ++b) f.gates[b] = f.inputs + ((t - begin) * B + b) * pitch + u0 * X - u0;
+        for_row_tiles(rows_of<T>(nv), 0, B, [&](Index row, int m) {
+          tile_of<T, W>(m, nv)(f.h_before + row, panel, R, bias, products.rows);
+          step_cells<Cell, T>(step, products, row, m, u0, static_cast<int>(U));
+        });
+        panel += R * U * G * N;
+      }
+      if (s.P)
+        product<T>(f.out_rows, B, s.H, s.packed_r, nullptr, padded<T>(s.P), s.P, f.y_rows, 0,
+                   panels_of<T>(padded<T>(s.P)));
+    }
+  }
+  for (Index b = 0; b < B; ++b) {
+    copy(s.h + b * R, y + (b * steps + steps - 1) * R, R);
+    if constexpr (Cell::has_cell) copy(s.c + b * s.H, f.c_rows[b], s.H);
+  }
+}
+
 }  // namespace gatework::GATEWORK_PATH

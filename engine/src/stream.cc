@@ -9,6 +9,7 @@
 
 #include "cpu.h"
 #include "kernels.h"
+#include "memory.h"
 
 namespace gatework {
 namespace {
@@ -46,10 +47,21 @@ void* aligned(std::size_t bytes) {
 }  // namespace
 
 // What is packed of one layer.
-struct Stream::Memory {
+struct Stream::Packed {
   void *panels = nullptr, *bias_x = nullptr, *bias_h = nullptr, *packed_r = nullptr;
-  ~Memory() {
+  ~Packed() {
     for (void* p : {panels, bias_x, bias_h, packed_r}) std::free(p);
+  }
+
+  template <class T>
+  StreamLayer<T> layer(const Layer& sizes) const {
+    StreamLayer<T> s;
+    s.I = sizes.I, s.H = sizes.H, s.P = sizes.P;
+    s.bias_x = static_cast<const T*>(bias_x);
+    s.bias_h = static_cast<const T*>(bias_h);
+    s.panels = panels;
+    s.packed_r = static_cast<const T*>(packed_r);
+    return s;
   }
 
   template <class T>
@@ -90,7 +102,7 @@ Stream::Stream(Cell cell, bool f64, bool half, const std::vector<Layer>& layers)
       throw std::invalid_argument("all layers must have the same sizes");
     if (z && l.I != probe.sizes.R())
       throw std::invalid_argument("a layer's inputs are not the outputs of the layer below");
-    packed_.push_back(std::make_unique<Memory>());
+    packed_.push_back(std::make_unique<Packed>());
     f64 ? packed_.back()->fill<double>(cell, half, l) : packed_.back()->fill<float>(cell, half, l);
     layers_[z].weights = {};
   }
@@ -111,13 +123,7 @@ Status Stream::run(std::int64_t B, const T* x, T* h, T* c, T* out) const {
   }
   const auto step = half_ ? k.stream_step_half : k.stream_step;
   for (std::size_t z = 0; z < layers_.size(); ++z) {
-    const Memory& m = *packed_[z];
-    StreamLayer<T> s;
-    s.I = layers_[z].I, s.H = H, s.P = layers_[z].P;
-    s.bias_x = static_cast<const T*>(m.bias_x);
-    s.bias_h = static_cast<const T*>(m.bias_h);
-    s.panels = m.panels;
-    s.packed_r = static_cast<const T*>(m.packed_r);
+    StreamLayer<T> s = packed_[z]->layer<T>(layers_[z]);
     s.x = x;
     s.h = h + static_cast<Index>(z) * B * R;
     s.c = c ? c + static_cast<Index>(z) * B * H : nullptr;
@@ -137,6 +143,41 @@ Status Stream::step(std::int64_t B, const void* x, void* h, void* c, void* out) 
                static_cast<double*>(out));
   return run(B, static_cast<const float*>(x), static_cast<float*>(h), static_cast<float*>(c),
              static_cast<float*>(out));
+}
+
+template <class T>
+Status Stream::run_sequence(std::int64_t B, std::int64_t steps, const T* x, T* h, T* c, T* y) const {
+  const CellKernels<T>& k = kernels_of<T>(cell_);
+  const Index H = layers_[0].H, R = layers_[0].P ? layers_[0].P : H;
+  const auto forward = half_ ? k.stream_sequence_half : k.stream_sequence;
+  try {
+    const gatework::Memory<T> scratch(k.sequence_scratch(B, steps, H));
+    for (std::size_t z = 0; z < layers_.size(); ++z) {
+      const Packed& m = *packed_[z];
+      const Index at = static_cast<Index>(z) * B;
+      StreamLayer<T> s = m.layer<T>(layers_[z]);
+      s.x = x;
+      s.h = h + at * R;
+      s.c = c ? c + at * H : nullptr;
+      s.scratch = scratch.get();
+      forward(s, B, steps, y);
+      x = y;
+    }
+  } catch (const std::bad_alloc&) {
+    return Status::no_memory;
+  }
+  return Status::ok;
+}
+
+Status Stream::forward(std::int64_t B, std::int64_t steps, const void* x, void* h, void* c, void* y) const {
+  if (B < 0 || steps < 0) return Status::bad_argument;
+  if (B == 0 || steps == 0) return Status::ok;
+  if (!h || !y || (cell_ == Cell::lstm && !c) || (layers_[0].I && !x)) return Status::bad_argument;
+  if (f64_)
+    return run_sequence(B, steps, static_cast<const double*>(x), static_cast<double*>(h),
+                        static_cast<double*>(c), static_cast<double*>(y));
+  return run_sequence(B, steps, static_cast<const float*>(x), static_cast<float*>(h), static_cast<float*>(c),
+                      static_cast<float*>(y));
 }
 
 }  // namespace gatework

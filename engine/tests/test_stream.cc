@@ -90,6 +90,23 @@ class Streamed {
     return right;
   }
 
+  // The same by one call.
+  bool run_whole(Numbers& y, Numbers& h, Numbers& c) const {
+    Numbers h0, c0;
+    for (const Given& layer : stack_.layers) {
+      h0.insert(h0.end(), layer.in[in_h0].begin(), layer.in[in_h0].end());
+      c0.insert(c0.end(), layer.in[in_c0].begin(), layer.in[in_c0].end());
+    }
+    Array<T> hs(s.shift, h0), cs(s.shift, c0), x(s.shift, stack_.layers[0].in[in_x]);
+    Array<T> out(s.B * s.T * s.R(), s.shift);
+    out.poison();
+    const Status status = stream.forward(s.B, s.T, x.data_or_null(), hs.data(), cs.data_or_null(), out.data());
+    y = out.numbers();
+    h = hs.numbers();
+    c = cs.numbers();
+    return status == Status::ok;
+  }
+
   const Shape s;
   const Index Z;
 
@@ -131,6 +148,10 @@ void check_stream(Shape s, Index Z, bool half, std::uint64_t seed) {
   CHECK_ALL_NEAR(what + " y", y, want.back().y, tolerance);
   CHECK_ALL_NEAR(what + " h", h, hn, tolerance);
   CHECK_ALL_NEAR(what + " c", c, cn, tolerance);
+  CHECK(streamed.run_whole(y, h, c));
+  CHECK_ALL_NEAR(what + " whole y", y, want.back().y, tolerance);
+  CHECK_ALL_NEAR(what + " whole h", h, hn, tolerance);
+  CHECK_ALL_NEAR(what + " whole c", c, cn, tolerance);
 }
 
 void check_kind(Kind kind, std::uint64_t seed) {
@@ -155,6 +176,15 @@ TEST(gru_of_all_sizes) { check_kind(kinds[1], 52); }
 TEST(rnn_tanh_of_all_sizes) { check_kind(kinds[2], 53); }
 TEST(rnn_relu_of_all_sizes) { check_kind(kinds[3], 54); }
 TEST(projected_lstm_of_all_sizes) { check_kind(kinds[4], 55); }
+
+TEST(long_sequences) {  // several chunks
+  for (const Kind kind : kinds) {
+    Random random(58);
+    Shape s = any_shape(kind, 100, random);
+    s.B = 2, s.T = 300;
+    check_stream<float>(s, 2, false, 1);
+  }
+}
 
 TEST(many_rows_of_wide_layers) {  // blocks of 64 rows
   for (const Kind kind : kinds) {

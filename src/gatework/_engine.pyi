@@ -65,6 +65,15 @@ class Stream:
         out: NDArray[Any] | None,
         batch_size: int,
     ) -> None: ...
+    def forward(
+        self,
+        x: NDArray[Any],
+        h: NDArray[Any],
+        c: NDArray[Any] | None,
+        y: NDArray[Any],
+        batch_size: int,
+        steps: int,
+    ) -> None: ...
     def cursor(
         self, h: NDArray[Any], c: NDArray[Any] | None, out: NDArray[Any], batch_size: int
     ) -> Cursor: ...

@@ -25,18 +25,23 @@ class Stream {
   // the step; out (B, R), may be null: h of the top layer.  May run from several threads at once.
   Status step(std::int64_t B, const void* x, void* h, void* c, void* out) const;
 
+  // The same for `steps` steps, 1 or more: x (B, steps, I), y (B, steps, R).
+  Status forward(std::int64_t B, std::int64_t steps, const void* x, void* h, void* c, void* y) const;
+
   Cell cell() const { return cell_; }
   bool f64() const { return f64_; }
   const std::vector<Layer>& layers() const { return layers_; }  // sizes; the weights' addresses are cleared
 
  private:
-  struct Memory;
+  struct Packed;
+  template <class T>
+  Status run_sequence(std::int64_t B, std::int64_t steps, const T* x, T* h, T* c, T* y) const;
   template <class T>
   Status run(std::int64_t B, const T* x, T* h, T* c, T* out) const;
   Cell cell_;
   bool f64_, half_;
   std::vector<Layer> layers_;
-  std::vector<std::unique_ptr<Memory>> packed_;
+  std::vector<std::unique_ptr<Packed>> packed_;
 };
 
 }  // namespace gatework

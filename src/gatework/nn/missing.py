@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -32,7 +34,7 @@ def carry_forward(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     last = torch.where(observed, steps, 0).cummax(dim=1).values
     filled = torch.nan_to_num(x).gather(1, (last - 1).clamp_min(0))
     filled = torch.where(last > 0, filled, 0.0)
-    since = torch.log1p((steps - last).to(x.dtype)) / torch.log1p(torch.tensor(float(T)))
+    since = torch.log1p((steps - last).to(x.dtype)) / math.log1p(T)
     return filled, observed.to(x.dtype), since.to(x.dtype)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -29,10 +30,8 @@ def carry_forward(x: Array) -> tuple[Array, Array, Array]:
     filled = np.where(observed, x, 0)[
         np.arange(B)[:, None, None], np.maximum(last, 0), np.arange(C)
     ]
-    # In float32 whatever the dtype, as in torch's form.
-    longest = np.log1p(np.float32(T))
-    since = np.log1p((steps - last).astype(x.dtype)) / longest
-    return filled.astype(x.dtype, copy=False), observed.astype(x.dtype), since.astype(x.dtype)
+    since = np.log1p((steps - last).astype(x.dtype)) / math.log1p(T)
+    return filled.astype(x.dtype, copy=False), observed.astype(x.dtype), since
 
 
 def last_observed(x: Array) -> Array:

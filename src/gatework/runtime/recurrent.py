@@ -15,7 +15,7 @@ from gatework.errors import ConfigError, InputError, ModelFileError
 from gatework.runtime.cells import cell_named
 from gatework.runtime.files import read_arrays
 from gatework.runtime.inputs import check_threads, input_array, lengths_array, resets_array
-from gatework.runtime.sequences import FEW_SEQUENCES, FEW_STEPS, run_layers, run_steps
+from gatework.runtime.sequences import FEW_SEQUENCES, run_layers, run_packed
 from gatework.runtime.state import State
 from gatework.runtime.stream import Stream
 from gatework.runtime.weights import Layer, is_weight, read_layers
@@ -241,9 +241,9 @@ class Recurrent:
         check_threads(threads, who)
         B, T = x.shape[:2]
         plain = lengths is None and resets is None and threads == 1
-        if B == 0 or T == 0 or (plain and T <= FEW_STEPS and B <= FEW_SEQUENCES):
+        if B == 0 or T == 0 or (plain and B <= FEW_SEQUENCES):
             last = self.zero_state(B) if state is None else state.copy()
-            return run_steps(self.engine, x, last), last
+            return run_packed(self.engine, x, last), last
         last = self.zero_state(B)
         y = run_layers(self._cell, self._layers, x, state, last, lengths, resets, threads)
         return y, last

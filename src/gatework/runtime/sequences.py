@@ -1,4 +1,4 @@
-"""Whole sequences: a few steps one by one, more of them layer by layer."""
+"""Whole sequences: few of them on the weights that streams use, more of them layer by layer."""
 
 from __future__ import annotations
 
@@ -15,18 +15,17 @@ from gatework.runtime.weights import Layer
 
 Array = npt.NDArray[Any]
 
-# The general forward pass packs the weights at each call, 15 µs at H = 32, 55 at 128, 550 at 512; a step has
-# them packed.  Up to this many steps of this many sequences, steps are quicker (LSTM, GRU and RNN alike).
-FEW_STEPS, FEW_SEQUENCES = 20, 16
+# A network has its weights packed for streams, in panels that are best for few rows; the general forward
+# pass packs them at each call.  Up to this many sequences the panels that are there already are quicker.
+FEW_SEQUENCES = 16
 
 
-def run_steps(stream: Any, x: Array, state: State) -> Array:
-    """``(B, T, R)`` of the top layer, step by step; ``state`` is moved on.  ``stream`` is the engine's."""
+def run_packed(stream: Any, x: Array, state: State) -> Array:
+    """``(B, T, R)`` of the top layer by the engine's ``stream``; ``state`` is moved on."""
     B, T = x.shape[:2]
-    y = np.empty((T, B, state.h.shape[2]), x.dtype)
-    for x_t, y_t in zip(np.ascontiguousarray(x.transpose(1, 0, 2)), y, strict=True):
-        stream.step(x_t, state.h, state.c, y_t, B)
-    return np.ascontiguousarray(y.transpose(1, 0, 2))
+    y = np.empty((B, T, state.h.shape[2]), x.dtype)
+    stream.forward(x, state.h, state.c, y, B, T)
+    return y
 
 
 def run_layers(
