@@ -17,6 +17,7 @@
 
 #include "cpu.h"
 #include "gatework/engine.h"
+#include "pool.h"
 #include "stream.h"
 
 namespace nb = nanobind;
@@ -173,6 +174,7 @@ NB_MODULE(_engine, m) {
   m.def("forward", &forward);
   m.def("backward", &backward);
   m.def("peak", &gatework::peak, nb::call_guard<nb::gil_scoped_release>());
+  m.def("adopt_openmp", [](const std::string& library, bool spins) { return gatework::adopt_openmp(library.c_str(), spins); });
   m.def("empty", &empty);
   m.def("drop_memory", &gatework::drop_memory);
   bind_stream(m);

@@ -212,7 +212,8 @@ inline Index chunk_rows_back(const Job<T>& job, const BackwardScratch<Cell, T>& 
 
 // Gradients of weights, biases and inputs from a chunk's rows.
 template <class Cell, class T>
-inline void bulk_back(const Job<T>& job, const BackwardScratch<Cell, T>& f, const T* gradient, Index rows) {
+inline void bulk_back(const Job<T>& job, const BackwardScratch<Cell, T>& f, const T* gradient, Index rows,
+                      bool first) {
   constexpr int h_first = Cell::planes - Cell::gates;
   const Index pitch = gradient_pitch<Cell, T>(job), of_x = Cell::x_planes * job.Hp, of_h = Cell::gates * job.Hp;
   const Index tiles_x = job.dw_x ? outer_tiles<T>(job.I) : 0, tiles_h = job.dw_h ? outer_tiles<T>(job.R) : 0;
@@ -232,19 +233,19 @@ inline void bulk_back(const Job<T>& job, const BackwardScratch<Cell, T>& f, cons
   const OuterOperand<T> operands[2] = {{f.pack_x, tiles_x, job.dw_x}, {f.pack_h, tiles_h, job.dw_h}};
   if constexpr (h_first == 0) {
     own = share_of(job, tiles_x || tiles_h || job.db_x ? panels_of<T>(of_x) : 0);
-    outer_product<T>(gradient, pitch, rows, of_x, operands, 2, job.db_x, f.panel, own.first, own.last);
+    outer_product<T>(gradient, pitch, rows, of_x, operands, 2, job.db_x, f.panel, first, own.first, own.last);
   } else {
     own = share_of(job, panels_of<T>(of_x));
-    outer_product<T>(gradient, pitch, rows, of_x, operands, 1, job.db_x, f.panel, own.first, own.last);
+    outer_product<T>(gradient, pitch, rows, of_x, operands, 1, job.db_x, f.panel, first, own.first, own.last);
     own = share_of(job, panels_of<T>(of_h));
     outer_product<T>(gradient + h_first * job.Hp, pitch, rows, of_h, operands + 1, 1, job.db_h, f.panel,
-                     own.first, own.last);
+                     first, own.first, own.last);
   }
   if (job.dw_r) {
     const OuterOperand<T> r{f.pack_r, outer_tiles<T>(job.H), job.dw_r};
     own = share_of(job, panels_of<T>(padded<T>(job.P)));
-    outer_product<T>(f.dh, padded<T>(job.R), rows, padded<T>(job.P), &r, 1, nullptr, f.panel, own.first,
-                     own.last);
+    outer_product<T>(f.dh, padded<T>(job.R), rows, padded<T>(job.P), &r, 1, nullptr, f.panel, first,
+                     own.first, own.last);
   }
   sync(job);
 }
@@ -329,7 +330,7 @@ void backward_job(const Job<T>& job) {
       sync(job);
       later = gradient + row * pitch;
     }
-    bulk_back<Cell, T>(job, f, gradient, rows);
+    bulk_back<Cell, T>(job, f, gradient, rows, end == shard.steps);
     end = begin;
   }
   if (job.rank == 0) {

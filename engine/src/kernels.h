@@ -51,7 +51,7 @@ struct Job {
   Rows dy, dx;
   const T *dhn = nullptr, *dcn = nullptr;
   T *dh0 = nullptr, *dc0 = nullptr;
-  T *dw_x = nullptr, *dw_h = nullptr, *db_x = nullptr, *db_h = nullptr, *dw_r = nullptr;  // tiles, 0 at first
+  T *dw_x = nullptr, *dw_h = nullptr, *db_x = nullptr, *db_h = nullptr, *dw_r = nullptr;  // tiles
 };
 
 // One layer of a stream, B rows.

@@ -1,6 +1,7 @@
 // Gradients of weights: sums over rows of outer products, C[m][n] += sum over rows of G[row][m] X[row][n].
 //
-// C is kept in tiles [panel of m][tile of n][n in the tile][m in the panel] until the last row is in.
+// C is kept in tiles [panel of m][tile of n][n in the tile][m in the panel] until the last row is in.  The first
+// rows overwrite it (`first`), so it need not be cleared: that was a fifth of a training step of one time step.
 #pragma once
 
 #include "pack.h"
@@ -47,11 +48,11 @@ inline void pack_outer(const T* const* x, Index rows, Index columns, T* out, Ind
 
 // One panel of G: [row][NV vectors], and its sum over rows added to `sum` when it is given.
 template <class T, int NV>
-inline void pack_gradient(const T* g, Index pitch, Index rows, T* out, T* sum) {
+inline void pack_gradient(const T* g, Index pitch, Index rows, T* out, T* sum, bool first) {
   using V = Vec<T>;
   V total[NV];
 #pragma GCC unroll 4
-  for (int v = 0; v < NV; ++v) total[v] = sum ? V::load(sum + v * V::N) : V::zero();
+  for (int v = 0; v < NV; ++v) total[v] = sum && !first ? V::load(sum + v * V::N) : V::zero();
   for (Index r = 0; r < rows; ++r, g += pitch, out += NV * V::N) {
 #pragma GCC unroll 4
     for (int v = 0; v < NV; ++v) {
@@ -67,7 +68,7 @@ inline void pack_gradient(const T* g, Index pitch, Index rows, T* out, T* sum) {
 }
 
 template <class T, int NV>
-inline void outer_tile(const T* x, const T* panel, Index rows, T* C) {
+inline void outer_tile(const T* x, const T* panel, Index rows, T* C, bool first) {
   using V = Vec<T>;
   constexpr int M = outer_width<T>(), N = V::N;
   V acc[M][NV];
@@ -86,6 +87,14 @@ inline void outer_tile(const T* x, const T* panel, Index rows, T* C) {
     for (int i = 0; i < 4; ++i) multiply_add<T, M, NV, T>(acc, row, panel + (k + i) * NV * N, k + i);
   }
   for (; k < rows; ++k) multiply_add<T, M, NV, T>(acc, row, panel + k * NV * N, k);
+  if (first) {
+#pragma GCC unroll 8
+    for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 4
+      for (int v = 0; v < NV; ++v) acc[m][v].store(C + (m * NV + v) * N);
+    }
+    return;
+  }
 #pragma GCC unroll 8
   for (int m = 0; m < M; ++m) {
 #pragma GCC unroll 4
@@ -107,27 +116,27 @@ struct OuterOperand {
 // Panels first..last of the m columns of G (row r at g + r*pitch); `panel` is scratch for rows x 4 vectors.
 template <class T, int NV>
 inline void outer_panel(const T* g, Index pitch, Index rows, const OuterOperand<T>* operands, int count,
-                        Index column, T* sum, T* panel) {
+                        Index column, T* sum, T* panel, bool first) {
   constexpr Index W = outer_width<T>();
-  pack_gradient<T, NV>(g + column, pitch, rows, panel, sum ? sum + column : nullptr);
+  pack_gradient<T, NV>(g + column, pitch, rows, panel, sum ? sum + column : nullptr, first);
   for (int i = 0; i < count; ++i) {
     const OuterOperand<T>& x = operands[i];
     T* C = x.C + column * x.tiles * W;
     for (Index tile = 0; tile < x.tiles; ++tile, C += W * NV * Vec<T>::N)
-      outer_tile<T, NV>(x.packed + tile * rows * W, panel, rows, C);
+      outer_tile<T, NV>(x.packed + tile * rows * W, panel, rows, C, first);
   }
 }
 
 template <class T>
 inline void outer_product(const T* g, Index pitch, Index rows, Index m, const OuterOperand<T>* operands,
-                          int count, T* sum, T* panel, Index first, Index last) {
+                          int count, T* sum, T* panel, bool fresh, Index first, Index last) {
   for (Index p = first; p < last; ++p) {
     const Index column = p * panel_width<T>();
     switch (vectors_at<T>(column, m)) {
-      case 1: outer_panel<T, 1>(g, pitch, rows, operands, count, column, sum, panel); break;
-      case 2: outer_panel<T, 2>(g, pitch, rows, operands, count, column, sum, panel); break;
-      case 3: outer_panel<T, 3>(g, pitch, rows, operands, count, column, sum, panel); break;
-      default: outer_panel<T, 4>(g, pitch, rows, operands, count, column, sum, panel);
+      case 1: outer_panel<T, 1>(g, pitch, rows, operands, count, column, sum, panel, fresh); break;
+      case 2: outer_panel<T, 2>(g, pitch, rows, operands, count, column, sum, panel, fresh); break;
+      case 3: outer_panel<T, 3>(g, pitch, rows, operands, count, column, sum, panel, fresh); break;
+      default: outer_panel<T, 4>(g, pitch, rows, operands, count, column, sum, panel, fresh);
     }
   }
 }

@@ -8,8 +8,10 @@
 #include <mutex>
 #include <new>
 #include <thread>
+#include <type_traits>
 
 #if !defined(_WIN32)
+#include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>
 #endif
@@ -192,6 +194,46 @@ class Pool {
   Pool* const before_fork_;             // the parent's: its threads do not exist here; kept reachable
 };
 
+// GNU's OpenMP runtime, by the entry points that compilers call.
+struct OpenMp {
+  void (*parallel)(void (*)(void*), void*, unsigned, unsigned) = nullptr;
+  int (*thread_number)() = nullptr;
+  int (*team_size)() = nullptr;
+  int (*inside)() = nullptr;
+};
+OpenMp found;
+bool openmp_spins = false;
+std::atomic<bool> use_openmp{false};
+
+// One run of tasks as the body of a parallel region.
+struct Region {
+  Task task;
+  void* context;
+  int count;
+  FloatMode mode;
+  bool concurrent;  // written by thread 0
+};
+
+void in_region(void* p) {
+  Region& region = *static_cast<Region*>(p);
+  const int k = found.thread_number();
+  const bool all = found.team_size() == region.count;
+  if (k == 0) region.concurrent = all;
+  if (!all) return;
+  const FloatMode before = FloatMode::here();
+  region.mode.set();
+  region.task(region.context, k, region.count, true);
+  before.set();
+}
+
+// Whether all n tasks were run at the same time; otherwise none was.
+bool run_openmp(int n, Task task, void* context) {
+  if (found.inside()) return false;
+  Region region{task, context, n, FloatMode::here(), false};
+  found.parallel(in_region, &region, static_cast<unsigned>(n), 0);
+  return region.concurrent;
+}
+
 std::atomic<Pool*> current{nullptr};
 Pool* left_by_fork = nullptr;
 
@@ -220,11 +262,40 @@ bool run_tasks(int n, Task task, void* context) {
     return true;
   }
   if (n > 1 && n <= kMostThreads) {
+    if (use_openmp.load(std::memory_order_acquire) && run_openmp(n, task, context)) return true;
     Pool* const threads = pool();
     if (threads && threads->run(n, task, context)) return true;
   }
   for (int k = 0; k < n; ++k) task(context, k, n, false);
   return false;
+}
+
+bool threads_spin() { return use_openmp.load(std::memory_order_acquire) && openmp_spins; }
+
+bool adopt_openmp([[maybe_unused]] const char* library, [[maybe_unused]] bool spins) {
+#if defined(_WIN32)
+  return false;
+#else
+  void* const handle = dlopen(library, RTLD_NOW | RTLD_NOLOAD);
+  if (!handle) return false;
+  const auto symbol = [&](auto& function, const char* name) {
+    function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(handle, name));
+    return function != nullptr;
+  };
+  OpenMp runtime;
+  if (!symbol(runtime.parallel, "GOMP_parallel") || !symbol(runtime.thread_number, "omp_get_thread_num") ||
+      !symbol(runtime.team_size, "omp_get_num_threads") || !symbol(runtime.inside, "omp_in_parallel")) {
+    dlclose(handle);
+    return false;
+  }
+  // Its threads do not exist in the child of a fork, and it would wait for them.
+  static const bool told = pthread_atfork(nullptr, nullptr, [] { use_openmp.store(false); }) == 0;
+  if (!told || use_openmp.load()) return told;
+  found = runtime;
+  openmp_spins = spins;
+  use_openmp.store(true, std::memory_order_release);
+  return true;
+#endif
 }
 
 Barrier::Barrier(int n)

@@ -16,6 +16,16 @@ using Task = void (*)(void* context, int index, int count, bool concurrent);
 // which this is called).  Works after fork: the child starts threads of its own.  Never throws.
 bool run_tasks(int n, Task task, void* context);
 
+// From now on tasks run on the threads of an OpenMP runtime that the process has loaded already: GNU's, the shared
+// library of this path.  Its threads spin for milliseconds after each piece of work of the program that
+// uses it; threads of our own would have to share the processors with them (torch with two threads on two
+// cores: ours took twice as long).  Not in a child after fork, nor where its threads run already.  `spins`: they do
+// (unless the program set OMP_WAIT_POLICY=passive before it was loaded).  Whether the library was found.
+bool adopt_openmp(const char* library, bool spins);
+
+// Whether threads are awake when work comes.
+bool threads_spin();
+
 // Where the n tasks of a concurrent run wait for each other, as often as they like.
 class Barrier {
  public:

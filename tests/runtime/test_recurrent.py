@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -255,7 +256,7 @@ def test_any_real_numbers_are_converted() -> None:
     frozen = x.astype(np.float32)
     frozen.flags.writeable = False
     np.testing.assert_array_equal(network.forward(frozen)[0], wanted)
-    assert np.isnan(network.forward(np.full((1, 1, 2), 1e300) * [1, -1])[0]).sum() in range(9)
+    assert np.isfinite(network.forward(np.array([[np.inf, 3e38]]))[0]).all()  # infinite as it came
 
 
 def test_the_same_bits_every_time() -> None:
@@ -318,6 +319,8 @@ def test_bad_steps_are_said() -> None:
         ([1, 5], r"between 0 and T=4; got 1 to 5"),
         ([1.0, 2.0], r"whole number per sequence.*got float64"),
         ([True, False], r"got bool"),
+        ([[1], [1, 2]], r"is no array that NumPy can read"),
+        (np.ma.masked_array([1, 2], [False, True]), r"is a masked array.*Pass lengths.filled"),
         (np.array([2**64 - 1, 1], np.uint64), r"got 1 to 18446744073709551615"),
     ],
 )
@@ -327,6 +330,39 @@ def test_bad_lengths_are_said(lengths: Any, message: str) -> None:
         network.forward(np.zeros((2, 4, 3)), lengths=lengths)
 
 
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        ([[1, 2, 1e39]], r"holds 1e\+39 at \(0, 2\), which this network's float32 cannot hold"),
+        ([[np.inf, 2, -1e300]], r"holds -1e\+300 at \(0, 2\)"),
+        (
+            np.ma.masked_array(np.ones((1, 3)), np.eye(3)[2:] > 0),
+            r"is a masked array.*Pass x.filled",
+        ),
+    ],
+)
+def test_numbers_that_would_change_are_said(x: Any, message: str) -> None:
+    network = Recurrent.from_state_dict("lstm", random_weights("lstm", 3, 8))
+    for call in (network.forward, network.step):
+        with pytest.raises(InputError, match=rf"^Recurrent.{call.__name__}: `x` {message}"):
+            call(x)
+
+
+@pytest.mark.parametrize("batch_size", [-1, 1.0, True, "3"])
+def test_a_zero_state_has_a_whole_number_of_sequences(batch_size: Any) -> None:
+    network = Recurrent.from_state_dict("lstm", random_weights("lstm", 3, 8))
+    with pytest.raises(InputError, match=r"^Recurrent.zero_state: `batch_size` must be .* least 0"):
+        network.zero_state(batch_size)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
+    network, x = Recurrent.from_state_dict("gru", random_weights("gru", 3, 8)), inputs(3, 30, 3)
+    wanted = network.forward(x, threads=2)[0]
+    np.testing.assert_array_equal(network.forward(x, threads=np.int64(2))[0], wanted)  # type: ignore[arg-type]
+    assert network.forward(x, threads=2**40)[0].shape == wanted.shape
+    assert network.zero_state(np.int64(3)) == network.zero_state(3)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("resets", [np.zeros((2, 4)), np.zeros((2, 3), bool), [True, False]])
 def test_bad_resets_are_said(resets: Any) -> None:
     network = Recurrent.from_state_dict("lstm", random_weights("lstm", 3, 8))
@@ -334,6 +370,12 @@ def test_bad_resets_are_said(resets: Any) -> None:
         InputError, match=r"^Recurrent.forward: `resets` must be bool of shape \(2, 4\)"
     ):
         network.forward(np.zeros((2, 4, 3)), resets=resets)
+
+
+def test_ragged_resets_are_said() -> None:
+    network = Recurrent.from_state_dict("lstm", random_weights("lstm", 3, 8))
+    with pytest.raises(InputError, match=r"^Recurrent.forward: `resets` is no array"):
+        network.forward(np.zeros((2, 4, 3)), resets=[[True], [True, False]])
 
 
 @pytest.mark.parametrize("threads", [0, -1, 1.5, True, "2"])
@@ -359,6 +401,89 @@ def test_a_state_of_another_network_is_refused(cell: str, state: State) -> None:
     message = r"^Recurrent.forward: the state has h .* with 2 sequences needs h \(1, 2, 8\)"
     with pytest.raises(InputError, match=message):
         network.forward(np.zeros((2, 4, 3)), state)
+
+
+ways = pytest.mark.parametrize("options", [{}, {"threads": 2}, {"lengths": [9, 9, 9]}])
+
+
+@ways
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda a: a[:, [2, 0, 1]],
+        lambda a: a[:, ::-1],
+        lambda a: a.repeat(2, axis=2)[..., ::2],
+        np.asfortranarray,
+        lambda a: a.astype(a.dtype.newbyteorder()),
+        lambda a: np.broadcast_to(a[:, :1], a.shape),
+        lambda a: np.frombuffer(b"." + a.tobytes(), a.dtype, offset=1).reshape(a.shape),
+    ],
+    ids=["picked", "reversed", "strided", "fortran", "swapped", "broadcast", "unaligned"],
+)
+def test_a_state_may_be_assigned_arrays_of_any_layout(
+    change: Callable[[Array], Array], dtype: str, options: dict[str, Any]
+) -> None:
+    network = Recurrent.from_state_dict("lstm", random_weights("lstm", 3, 8, 2, dtype=dtype))
+    x, good = inputs(3, 9, 3, dtype=dtype), a_state(network, 3)
+    assert good.c is not None
+    given_state = good.copy()
+    given_state.h, given_state.c = h, c = change(good.h), change(good.c)
+    good = State(np.array(h, dtype, order="C"), np.array(c, dtype, order="C"))
+    for found, wanted in (
+        (network.forward(x, given_state, **options), network.forward(x, good, **options)),
+        (network.step(x[:, 0], given_state), network.step(x[:, 0], good)),
+    ):
+        np.testing.assert_array_equal(found[0], wanted[0])
+        assert found[1] == wanted[1]
+    assert given_state.h is h
+    assert given_state.c is c
+    np.testing.assert_array_equal(h, good.h)
+    np.testing.assert_array_equal(c, good.c)
+    assert State.from_bytes(given_state.to_bytes()) == good
+    stream = network.stream(3)
+    stream.state = given_state
+    assert stream.state == good == network.stream(3, given_state).state
+
+
+@ways
+@pytest.mark.parametrize("name", ["h", "c"])
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda a: a.astype("f8"), r"\(2, 3, 8\) float64"),
+        (lambda a: a.astype("f2"), r"\(2, 3, 8\) float16"),
+        (lambda a: a.astype(int), r"\(2, 3, 8\) int64"),
+        (lambda a: a.tolist(), r"\(2, 3, 8\) float64"),
+        (lambda a: a[:, :2], r"\(2, 2, 8\) float32"),
+        (lambda a: "none at all", r"\(\) <U11"),
+    ],
+)
+def test_a_state_assigned_what_does_not_fit_is_refused(
+    change: Callable[[Array], Any], found: str, name: str, options: dict[str, Any]
+) -> None:
+    network = Recurrent.from_state_dict("lstm", random_weights("lstm", 3, 8, 2))
+    state = network.zero_state(3)
+    setattr(state, name, change(getattr(state, name)))
+    message = rf"{name} {found}.* needs .*{name} \(2, 3, 8\) float32.* Correct `{name}`\.$"
+    with pytest.raises(InputError, match=rf"^Recurrent.forward: the state has .*{message}"):
+        network.forward(np.zeros((3, 9, 3)), state, **options)
+    with pytest.raises(InputError, match=rf"^Recurrent.step: the state has .*{message}"):
+        network.step(np.zeros((3, 3)), state)
+    stream = network.stream(3)
+    with pytest.raises(InputError, match=rf"^Stream.state: the state has .*{message}"):
+        stream.state = state
+
+
+@pytest.mark.parametrize("c", [[[[1.0], [1.0, 2.0]]], np.ma.masked_array(np.zeros((1, 2, 8)))])
+def test_a_state_assigned_no_array_is_refused(c: Any) -> None:
+    network = Recurrent.from_state_dict("lstm", random_weights("lstm", 3, 8))
+    state = network.zero_state(2)
+    state.c = c
+    with pytest.raises(InputError, match=r"^Recurrent.forward: `c` is (no array|a masked array)"):
+        network.forward(np.zeros((2, 9, 3)), state)
+    with pytest.raises(InputError, match=r"^State: `c` is (no array|a masked array)"):
+        state.to_bytes()
 
 
 def test_a_state_must_be_one() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import sys
 import threading
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +145,36 @@ def test_reset_returns_to_the_initial_state() -> None:
     assert stream.state == given
 
 
+@every_cell
+@pytest.mark.parametrize("batch_size", [None, 3])
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))]
+)
+def test_a_copy_goes_on_by_itself(
+    cell: str, batch_size: int | None, copied: Callable[[Stream], Stream]
+) -> None:
+    network, x = make(cell), inputs(4, batch_size or 1, 3)
+    initial = network.step(x[0])[1]
+    stream = network.stream(batch_size, initial)
+    rows = x[:, 0] if batch_size is None else x
+    stream.push(rows[1])
+    other = copied(stream)
+    before = stream.state
+    assert other.state == before
+    kept = other.push(rows[2]).copy()
+    assert stream.state == before
+    np.testing.assert_array_equal(stream.push(rows[2]), kept)
+    assert other.state == stream.state
+    other.reset()
+    assert other.state == initial
+    assert repr(other) == repr(stream)
+
+
+def test_a_batch_size_may_be_numpys() -> None:
+    stream = make().stream(np.int64(3))  # type: ignore[arg-type]
+    assert stream.push(inputs(3, 3)).shape == (3, 20)
+
+
 # ------------------------------------------------------------------ its buffers
 
 
@@ -250,6 +283,9 @@ def test_whole_sequences_in_two_threads() -> None:
         (None, 3.0, r"got shape \(\)"),
         (None, "abc", "must hold real numbers"),
         (None, None, "must hold real numbers"),
+        (None, np.ma.masked_array(np.ones(3, "f4"), np.arange(3) > 1), "`x` is a masked array"),
+        (2, np.ma.masked_array(np.ones((2, 3), "f4")), "`x` is a masked array"),
+        (None, [1, 2, 1e39], r"`x` holds 1e\+39 at \(2,\)"),
         (2, np.zeros((2, 4), "f4"), r"`x` has 4 features"),
         (2, np.zeros(3, "f4"), r"`x` must be \(B, I\) with I=3; got shape \(3,\)"),
         (2, np.zeros((3, 3), "f4"), r"`x` holds 3 sequences, this stream .* batch_size=2"),

@@ -229,7 +229,7 @@ Change = Callable[[dict[str, Array]], Any]
         (
             "gru",
             lambda w: w.update(bias_ih_l0=torch.zeros(24, requires_grad=True)),
-            "'bias_ih_l0' is no array that NumPy can read .*detach",
+            r"'bias_ih_l0' is no array that NumPy can read: .*state_dict\(\).*detach",
         ),
     ],
 )
@@ -245,6 +245,18 @@ def test_layers_of_different_sizes_are_said() -> None:
     upper = random_weights("gru", 8, 4)
     weights |= {k.replace("l0", "l1"): w for k, w in upper.items()}
     with pytest.raises(InputError, match="has H=4, P=0, the layer below it has H=8, P=0"):
+        Recurrent.from_state_dict("gru", weights)
+
+
+def test_parameters_are_no_state_dict() -> None:
+    with pytest.raises(InputError, match=r"a torch tensor with a gradient. Pass .* state_dict\(\)"):
+        Recurrent.from_state_dict("lstm", dict(torch.nn.LSTM(2, 3).named_parameters()))
+
+
+def test_masked_weights_are_refused() -> None:
+    weights = random_weights("gru", 3, 8)
+    weights["bias_ih_l0"] = np.ma.masked_array(weights["bias_ih_l0"])
+    with pytest.raises(InputError, match="'bias_ih_l0' is a masked array"):
         Recurrent.from_state_dict("gru", weights)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,28 @@ import numpy.typing as npt
 from gatework.errors import ConfigError, InputError
 
 Array = npt.NDArray[Any]
+
+
+def is_masked(value: Any) -> bool:
+    """Whether it is an array of ``numpy.ma``, which is not imported for this."""
+    return isinstance(value, np.ndarray) and hasattr(value, "mask")
+
+
+def plain_array(value: Any, name: str, who: str) -> Array:
+    """``value`` as a NumPy array, a view where it can be.
+
+    Raises:
+        InputError: rows of different lengths, a torch tensor with a gradient, a masked array.
+    """
+    if is_masked(value):
+        raise InputError(
+            f"{who}: `{name}` is a masked array, whose mask would be lost. Pass {name}.filled(...) with the "
+            "number that stands for what is masked."
+        )
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{who}: `{name}` is no array that NumPy can read ({error}).") from None
 
 
 def input_array(
@@ -23,16 +46,9 @@ def input_array(
     """``x`` contiguous and of ``dtype``, checked against the forms allowed, such as ``("TI", "BTI")``.
 
     Raises:
-        InputError: no numbers, or axes, features or sequences that do not fit.
+        InputError: no numbers, numbers beyond ``dtype``, or axes, features or sequences that do not fit.
     """
-    try:
-        array = np.asarray(x)
-    except (
-        TypeError,
-        ValueError,
-        RuntimeError,
-    ) as error:  # rows of different lengths, a torch gradient
-        raise InputError(f"{who}: `x` is no array that NumPy can read ({error}).") from None
+    array = plain_array(x, "x", who)
     if array.dtype.kind not in "fiub":
         raise InputError(
             f"{who}: `x` must hold real numbers, NaN where nothing was measured; got {array.dtype}."
@@ -54,13 +70,21 @@ def input_array(
         )
     if array.dtype == dtype:
         return np.ascontiguousarray(array)
-    with np.errstate(over="ignore"):  # beyond float32's range is infinite, as in torch
-        return np.ascontiguousarray(array, dtype)
+    with np.errstate(over="ignore"):
+        converted = np.ascontiguousarray(array, dtype)
+    beyond = np.isinf(converted)
+    if beyond.any() and (beyond := beyond & np.isfinite(array)).any():
+        place = tuple(int(i) for i in np.argwhere(beyond)[0])
+        raise InputError(
+            f"{who}: `x` holds {array[place]:.6g} at {place}, which this network's {dtype} cannot hold "
+            f"(largest number {np.finfo(dtype).max:.6g}). Scale the inputs as in training."
+        )
+    return converted
 
 
 def lengths_array(lengths: npt.ArrayLike, B: int, T: int, who: str) -> Array:
     """``lengths`` as ``(B,)`` int64 between 0 and T, or an InputError."""
-    array = np.asarray(lengths)
+    array = plain_array(lengths, "lengths", who)
     if array.shape != (B,) or (array.dtype.kind not in "iu" and array.size):
         raise InputError(
             f"{who}: `lengths` must hold one whole number per sequence, shape ({B},); got {array.dtype} "
@@ -75,7 +99,7 @@ def lengths_array(lengths: npt.ArrayLike, B: int, T: int, who: str) -> Array:
 
 def resets_array(resets: npt.ArrayLike, B: int, T: int, who: str) -> Array:
     """``resets`` as ``(B, T)`` bool, or an InputError."""
-    array = np.asarray(resets)
+    array = plain_array(resets, "resets", who)
     if array.shape != (B, T) or array.dtype != np.bool_:
         raise InputError(
             f"{who}: `resets` must be bool of shape ({B}, {T}), true where a sequence begins anew; got "
@@ -84,17 +108,27 @@ def resets_array(resets: npt.ArrayLike, B: int, T: int, who: str) -> Array:
     return np.ascontiguousarray(array)
 
 
-def check_threads(threads: int, who: str) -> None:
-    """Raise a ConfigError unless ``threads`` is a whole number of at least 1."""
-    if type(threads) is not int or threads < 1:
+def whole_number(value: Any, name: str, least: int, who: str, otherwise: str = "") -> int:
+    """``value`` as an int of at least ``least``, NumPy's integers too, or a ConfigError."""
+    try:
+        number = -1 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = -1
+    if number < least:
         raise ConfigError(
-            f"{who}: `threads` must be a whole number of at least 1; got {threads!r}."
+            f"{who}: `{name}` must be a whole number of at least {least}{otherwise}; got {value!r}."
         )
+    return number
+
+
+def check_threads(threads: int, who: str) -> int:
+    """``threads`` as the engine's int, or a ConfigError unless it is a whole number of at least 1."""
+    return min(whole_number(threads, "threads", 1, who), 2**31 - 1)
 
 
 def mask_array(mask: npt.ArrayLike, B: int, who: str) -> Array:
     """``mask`` as ``(B,)`` bool, or an InputError."""
-    array = np.asarray(mask)
+    array = plain_array(mask, "mask", who)
     if array.shape != (B,) or array.dtype != np.bool_:
         raise InputError(
             f"{who}: `mask` must be bool of shape ({B},), true where a sequence is to be forgotten; got "

@@ -14,9 +14,16 @@ from gatework.engine_module import engine
 from gatework.errors import ConfigError, InputError, ModelFileError
 from gatework.runtime.cells import cell_named
 from gatework.runtime.files import read_arrays
-from gatework.runtime.inputs import check_threads, input_array, lengths_array, resets_array
+from gatework.runtime.inputs import (
+    check_threads,
+    input_array,
+    lengths_array,
+    plain_array,
+    resets_array,
+    whole_number,
+)
 from gatework.runtime.sequences import FEW_SEQUENCES, run_layers, run_packed
-from gatework.runtime.state import State
+from gatework.runtime.state import State, usable
 from gatework.runtime.stream import Stream
 from gatework.runtime.weights import Layer, is_weight, read_layers
 
@@ -139,19 +146,16 @@ class Recurrent:
                 axis.
             initial: the state that it starts from and that ``reset`` returns to; zeros when absent.
         """
-        if batch_size is not None and (
-            isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1
-        ):
-            raise ConfigError(
-                f"Recurrent.stream: `batch_size` must be a whole number of at least 1, or None for one "
-                f"sequence without a batch axis; got {batch_size!r}."
-            )
-        state = self._start(initial, batch_size or 1, "Recurrent.stream")
+        who = "Recurrent.stream"
+        if batch_size is not None:
+            none = ", or None for one sequence without a batch axis"
+            batch_size = whole_number(batch_size, "batch_size", 1, who, none)
+        state = self._start(initial, batch_size or 1, who)
         return Stream(self, batch_size, state)
 
     def zero_state(self, batch_size: int = 1) -> State:
         """The state before the first step: zeros, h ``(Z, B, R)`` and for the LSTM c ``(Z, B, H)``."""
-        Z, B = self.num_layers, batch_size
+        Z, B = self.num_layers, whole_number(batch_size, "batch_size", 0, "Recurrent.zero_state")
         h = np.zeros((Z, B, self.output_size), self.dtype)
         return State(
             h, np.zeros((Z, B, self.hidden_size), self.dtype) if self._cell.has_c else None
@@ -220,7 +224,7 @@ class Recurrent:
         batch = x[None] if x.ndim == 2 else x
         B, T = batch.shape[:2]
         if state is not None:
-            self.check_state(state, B, who)
+            state = self.check_state(state, B, who)
         if lengths is not None:
             lengths = lengths_array(lengths, B, T, who)
         if resets is not None:
@@ -238,7 +242,7 @@ class Recurrent:
         who: str,
     ) -> tuple[Array, State]:
         """:meth:`forward` of arguments that are checked already."""
-        check_threads(threads, who)
+        threads = check_threads(threads, who)
         B, T = x.shape[:2]
         plain = lengths is None and resets is None and threads == 1
         if B == 0 or T == 0 or (plain and B <= FEW_SEQUENCES):
@@ -248,24 +252,40 @@ class Recurrent:
         y = run_layers(self._cell, self._layers, x, state, last, lengths, resets, threads)
         return y, last
 
-    def check_state(self, state: State, batch: int, who: str) -> None:
-        """Raise an InputError unless ``state`` is one of this network for ``batch`` sequences."""
+    def check_state(self, state: State, batch: int, who: str) -> State:
+        """``state`` with arrays that the engine can take, which are its own where they already are so.
+
+        A State checks its arrays when it is made, and they can be assigned afterwards.
+
+        Raises:
+            InputError: not a state of this network for ``batch`` sequences; h or c is named.
+        """
         if not isinstance(state, State):
             raise InputError(
                 f"{who}: the state must be a gatework.runtime.State; got {type(state).__name__}. From torch: "
                 "State(h.numpy(), c.numpy())."
             )
-        Z, c = self.num_layers, state.c
-        h_shape, c_shape = (Z, batch, self.output_size), (Z, batch, self.hidden_size)
-        has_c = self._cell.has_c
-        fits = state.h.shape == h_shape and state.h.dtype == self.dtype
-        if not fits or (c is not None) != has_c or (c is not None and c.shape != c_shape):
-            found = _described(state.h.shape, None if c is None else c.shape, state.h.dtype)
-            needed = _described(h_shape, c_shape if has_c else None, self.dtype)
+        shapes = {"h": (self.num_layers, batch, self.output_size)}
+        if self._cell.has_c:
+            shapes["c"] = (self.num_layers, batch, self.hidden_size)
+        found = {"h": plain_array(state.h, "h", who)}
+        if state.c is not None:
+            found["c"] = plain_array(state.c, "c", who)
+        wrong = [
+            name
+            for name in sorted({*found, *shapes}, reverse=True)
+            if (array := found.get(name)) is None
+            or array.shape != shapes.get(name)
+            or array.dtype.newbyteorder("=") != self.dtype
+        ]
+        if wrong:
+            came = _described({k: (a.shape, a.dtype) for k, a in found.items()})
+            needed = _described({k: (shape, self.dtype) for k, shape in shapes.items()})
             raise InputError(
-                f"{who}: the state has {found}; {self!r} with {batch} sequence{'s' * (batch != 1)} needs "
-                f"{needed}."
+                f"{who}: the state has {came}; {self!r} with {batch} sequence{'s' * (batch != 1)} needs "
+                f"{needed}. Correct {' and '.join(f'`{name}`' for name in wrong)}."
             )
+        return State(*(usable(array) for array in found.values()))
 
     def _input(self, x: npt.ArrayLike, forms: tuple[str, ...], who: str) -> Array:
         return input_array(x, forms, self.input_size, self.dtype, who)
@@ -274,12 +294,12 @@ class Recurrent:
         """A state to write into: a checked copy of ``state``, or zeros."""
         if state is None:
             return self.zero_state(batch)
-        self.check_state(state, batch, who)
-        return state.copy()
+        return self.check_state(state, batch, who).copy()
 
 
-def _described(h: tuple[int, ...], c: tuple[int, ...] | None, dtype: np.dtype[Any]) -> str:
-    return f"h {h}, {'no c' if c is None else f'c {c}'}, {dtype}"
+def _described(parts: Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]) -> str:
+    told = [f"{name} {shape} {dtype}" for name, (shape, dtype) in parts.items()]
+    return ", ".join(told if "c" in parts else [*told, "no c"])
 
 
 def _check_half(layers: Sequence[Layer], dtype: np.dtype[Any]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gatework.errors import InputError
-from gatework.runtime.inputs import mask_array
+from gatework.runtime.inputs import mask_array, plain_array
 
 Array = npt.NDArray[Any]
 
@@ -46,10 +46,10 @@ class State:
     c: Array | None = None
 
     def __post_init__(self) -> None:
-        self.h = _usable(self.h, "h")
+        self.h = _part(self.h, "h")
         if self.c is None:
             return
-        self.c = _usable(self.c, "c")
+        self.c = _part(self.c, "c")
         if self.c.dtype != self.h.dtype or self.c.shape[:2] != self.h.shape[:2]:
             raise InputError(
                 "State: `h` and `c` must have one dtype, and as many layers and sequences; got "
@@ -88,11 +88,13 @@ class State:
 
             GWST | version 1 | bytes of a number | has c | Z | B | R | H | CRC-32 | h | c
         """
-        Z, B, R = self.h.shape
-        H = 0 if self.c is None else self.c.shape[2]
-        size = self.h.itemsize
-        header = _HEADER.pack(_MAGIC, _VERSION, size, self.c is not None, Z, B, R, H)
-        parts = (self.h,) if self.c is None else (self.h, self.c)
+        checked = State(self.h, self.c)  # either may have been assigned since
+        h, c = checked.h, checked.c
+        Z, B, R = h.shape
+        H = 0 if c is None else c.shape[2]
+        size = h.itemsize
+        header = _HEADER.pack(_MAGIC, _VERSION, size, c is not None, Z, B, R, H)
+        parts = (h,) if c is None else (h, c)
         numbers = b"".join(p.astype(f"<f{size}").tobytes() for p in parts)
         return header + _CHECKSUM.pack(zlib.crc32(numbers, zlib.crc32(header))) + numbers
 
@@ -133,18 +135,22 @@ class State:
         return State(h.reshape(Z, B, R), c.reshape(Z, B, H) if has_c else None)
 
 
-def _usable(value: Any, name: str) -> Array:
-    """The array as the engine takes it; itself where it already is so."""
-    array = np.asarray(value)
-    native = array.dtype.newbyteorder("=")
-    if array.ndim != 3 or native not in _DTYPES:
+def usable(array: Array) -> Array:
+    """The array as the engine takes it: C order, aligned, writable, native; itself where it is so."""
+    if array.dtype.isnative and array.flags.carray:
+        return array
+    return np.require(array, array.dtype.newbyteorder("="), ("C", "A", "W"))
+
+
+def _part(value: Any, name: str) -> Array:
+    """A checked array of a state, usable by the engine."""
+    array = plain_array(value, name, "State")
+    if array.ndim != 3 or array.dtype.newbyteorder("=") not in _DTYPES:
         raise InputError(
             f"State: `{name}` must be float32 or float64 with 3 axes (layers, batch, units); got "
             f"{array.dtype} of shape {array.shape}."
         )
-    if array.dtype.isnative and array.flags.carray:
-        return array
-    return np.require(array, native, ("C", "A", "W"))
+    return usable(array)
 
 
 def _equal(a: Array | None, b: Array | None) -> bool:

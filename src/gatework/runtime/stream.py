@@ -20,7 +20,8 @@ class Stream:
     """Push observations, get outputs; made by :meth:`Recurrent.stream`.
 
     It owns its state and its output.  Streams of one network are independent of each other, in different
-    threads too; one stream belongs to one thread at a time.
+    threads too; one stream belongs to one thread at a time.  A copy of it, by ``copy`` or ``pickle``, goes on
+    from the same state on its own.
 
     >>> from gatework.runtime import Recurrent
     >>> weights = {"weight_ih_l0": np.ones((1, 1)), "weight_hh_l0": np.ones((1, 1))}
@@ -57,11 +58,12 @@ class Stream:
         # The engine checks x; Python only looks once it has refused.
         row = self._row
         try:
-            if row is None:
-                out: Array = self._push(x)
-                return out
-            self._push(x[None])
-            return row
+            if type(x) is np.ndarray:  # of a masked array the engine would see the numbers alone
+                if row is None:
+                    out: Array = self._push(x)
+                    return out
+                self._push(x[None])
+                return row
         except (TypeError, ValueError, LookupError):
             pass
         out = self._push(self._converted(x, "I", "Stream.push"))
@@ -93,8 +95,7 @@ class Stream:
 
     @state.setter
     def state(self, state: State) -> None:
-        self._network.check_state(state, self._h.shape[1], "Stream.state")
-        self._assign(state)
+        self._assign(self._network.check_state(state, self._h.shape[1], "Stream.state"))
 
     def reset(self, mask: npt.ArrayLike | None = None) -> None:
         """Go back to the initial state: all sequences, or those where ``mask`` ``(B,)`` bool is true.
@@ -107,6 +108,20 @@ class Stream:
         if self._c is not None:
             assert self._initial.c is not None
             self._c[:, rows] = self._initial.c[:, rows]
+
+    def __copy__(self) -> Stream:
+        other = Stream(self._network, self._batch_size, self._initial)
+        other._assign(State(self._h, self._c))
+        return other
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Stream:
+        return self.__copy__()  # the network never changes
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Stream, (self._network, self._batch_size, self._initial), self.state
+
+    def __setstate__(self, state: State) -> None:
+        self._assign(state)
 
     def __repr__(self) -> str:
         return f"{self._network!r}.stream(batch_size={self._batch_size})"

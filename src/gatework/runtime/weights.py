@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gatework.runtime.cells import CELLS, Cell
+from gatework.runtime.inputs import is_masked
 
 Array = npt.NDArray[Any]
 Name = Callable[[str], str]
@@ -107,9 +108,16 @@ def _full_name(prefix: str, number: int, kind: str) -> str:
 
 
 def _array(name: str, value: Any) -> Array:
+    if is_masked(value):
+        raise ValueError(f"{name!r} is a masked array, whose mask would be lost. Pass its numbers.")
+    if getattr(value, "requires_grad", False):
+        raise ValueError(
+            f"{name!r} is no array that NumPy can read: it is a torch tensor with a gradient. Pass the "
+            "module's state_dict(), whose tensors have none, or detach() it."
+        )
     try:
         array = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:  # torch: bfloat16, or a gradient
+    except (TypeError, ValueError, RuntimeError) as error:  # such as torch.bfloat16
         raise ValueError(f"{name!r} is no array that NumPy can read ({error}).") from None
     if array.dtype.newbyteorder("=") not in (np.float16, np.float32, np.float64):
         raise ValueError(
