@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from gatework._version import __version__
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 # Torch's OpenMP threads spin while they wait for each other.  On two cores of which one is busy with
 # something else, that made training 80 times slower (0.35 s against 30 s a pass); waiting asleep costs
 # nothing measurable on an idle machine.  Read when torch is first imported; the user's own choice stands.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+if "torch" not in sys.modules:
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # The public names, listed once: name -> module.  Nothing is imported before it is asked for, so that
 # `gatework --help` and `import gatework` do not pay for torch.

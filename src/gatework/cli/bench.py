@@ -48,8 +48,8 @@ def bench(
     engine_facts = engine()
     if "paths" not in engine_facts:
         raise MissingDependencyError(engine_facts["engine"])
-    with _torch_waits_as_it_would():
-        import torch
+    _torch_waits_as_it_would()
+    import torch
 
     from gatework.bench.measure import measure
     from gatework.bench.peak import measure_peak
@@ -83,20 +83,13 @@ def bench(
         print_bench(facts, rows)
 
 
-@contextmanager
-def _torch_waits_as_it_would() -> Iterator[None]:
-    """While torch is first imported, without the way of waiting that `import gatework` chose for it.
+def _torch_waits_as_it_would() -> None:
+    """Before torch is first imported: without the way of waiting that `import gatework` chose for it.
 
     Torch's threads read it once; what is measured here is torch as it comes.
     """
-    chosen = os.environ.get("OMP_WAIT_POLICY")
-    if chosen == "passive":
+    if "torch" not in sys.modules and os.environ.get("OMP_WAIT_POLICY") == "passive":
         del os.environ["OMP_WAIT_POLICY"]
-    try:
-        yield
-    finally:
-        if chosen is not None:
-            os.environ["OMP_WAIT_POLICY"] = chosen
 
 
 @contextmanager
