@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from torch.nn.utils import parametrizations
+from torch.nn.utils import parametrizations, parametrize
 
 import gatework
 from gatework.nn import GRU, LSTM, RNN
 
 sys.path.insert(0, str(Path(__file__).parent))
-from layers import KINDS, Kind, additions, close
+from layers import KINDS, Kind, additions, close, initial
 
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.name)
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections:UserWarning")
@@ -98,6 +98,41 @@ def test_a_layer_itself(kind: Kind) -> None:
     assert type(layer) is kind.ours
     close(layer(x)[0], wanted, additions(layer, 5))
     close(layer(x, lengths=[5, 5])[0], wanted, additions(layer, 5))
+
+
+def test_undo_leaves_what_changed_meanwhile() -> None:
+    model = nn.Sequential(nn.GRU(2, 2), nn.GRU(2, 2))
+    assert len(gatework.accelerate(model)) == 2
+    parametrizations.weight_norm(model[0], "weight_hh_l0")
+    model[1].forward = lambda x: x  # type: ignore[method-assign]
+    for _ in range(2):
+        report = gatework.accelerate(model, undo=True)
+        assert [x.reason for x in report.left] == [
+            "parametrized; remove the parametrization first",
+            "its forward was replaced on the instance",
+        ]
+    parametrize.remove_parametrizations(model[0], "weight_hh_l0")
+    del model[1].forward
+    assert len(gatework.accelerate(model, undo=True)) == 2
+    assert [type(m) for m in model] == [nn.GRU, nn.GRU]
+
+
+@every_kind
+def test_fx_records_a_leaf_as_of_torchs_layers(kind: Kind) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = kind.make(3, 4)
+
+        def forward(self, x: Any, hx: Any) -> Any:
+            y, last = self.layer(x, hx)
+            return y.relu(), last
+
+    net, x = Net(), torch.randn(2, 5, 3)
+    graph = torch.fx.symbolic_trace(net)
+    assert "call_module" in [node.op for node in graph.graph.nodes]
+    hx = initial(net.layer, 2)
+    assert torch.equal(graph(x, hx)[0], net(x, hx)[0])
 
 
 class Derived(nn.LSTM):

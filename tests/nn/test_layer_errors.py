@@ -23,13 +23,15 @@ I, H = 3, 5  # noqa: E741
 X = torch.zeros(2, 4, I)
 
 
-def refused(layer: Any, error: type[Exception], *args: Any, **options: Any) -> str:
+def refused(
+    layer: Any, error: type[Exception], *args: Any, owner: Any = None, **options: Any
+) -> str:
     """The message of the error that the call raises, with and without gradients."""
-    said = []
+    said, kind = [], type(layer if owner is None else owner).__name__
     for grad in (True, False):
         with (
             torch.set_grad_enabled(grad),
-            pytest.raises(error, match=rf"^{type(layer).__name__}\.(forward|step|fan_out): ") as e,
+            pytest.raises(error, match=rf"^{kind}\.(forward|step|fan_out): ") as e,
         ):
             layer(*args, **options)
         said.append(str(e.value))
@@ -129,10 +131,10 @@ def test_packed_sequences(Layer: Any) -> None:
     layer = Layer(I, H)
     packed = pack_padded_sequence(X, [4, 4], True)
     assert "carries its own lengths" in refused(layer, ValueError, packed, lengths=[4, 4])
-    for sizes in ([2, 3, 3], [2, 2, 2], []):
+    for sizes in ([2, 3, 3], [2, 2, 2], [], [9, -1], [-1, 9], [-8]):
         damaged = PackedSequence(torch.zeros(8, I), torch.tensor(sizes, dtype=torch.int64))
         said = refused(layer, ValueError, damaged)
-        assert f"batch_sizes must fall and sum to its 8 rows; got {sizes}" in said
+        assert f"must fall and sum to its 8 rows, none negative; got {sizes}" in said
     wide = PackedSequence(torch.zeros(8, 4), torch.tensor([4, 4]))
     assert "has 4 features" in refused(layer, ValueError, wide)
     three = PackedSequence(torch.zeros(8, I, 1), torch.tensor([4, 4]))
@@ -152,3 +154,47 @@ def test_step_and_fan_out(Layer: Any) -> None:
         both.fan_out(torch.zeros(2, 1, I), torch.zeros(2, 2, H))
     with pytest.raises(ValueError, match="4 features"):
         layer.step(torch.zeros(2, 4))
+    if Layer is LSTM:
+        assert "must be a pair (h, c)" in refused(
+            layer.fan_out, TypeError, X[:, :2], torch.zeros(1, 2, H), owner=layer
+        )
+    else:
+        state = torch.zeros(1, 2, H)
+        said = refused(layer.fan_out, TypeError, X[:, :2], (state, state), owner=layer)
+        assert "must be one tensor h, as forward returned it; got 2 values" in said
+    said = refused(layer.step, ValueError, X[:, 0].double(), owner=layer)
+    assert said.startswith(f"{Layer.__name__}.step: ")
+    wrong = torch.zeros(1, 3, H)
+    state = (wrong, wrong) if Layer is LSTM else wrong
+    said = refused(layer.step, ValueError, X[:, 0], state, owner=layer)
+    assert said.startswith(f"{Layer.__name__}.step: `hx`: the initial h must have shape (1, 2, 5)")
+
+
+@every_layer
+def test_advice_fits_what_came(Layer: Any) -> None:
+    layer = Layer(I, H, batch_first=True)
+    assert "layer.to" not in refused(layer, ValueError, X.long())
+    assert "view_as_real(input)" in refused(layer, ValueError, X + 0j)
+    meta = refused(Layer(I, H, device="meta"), ValueError, X)
+    assert "layer.to_empty(device='cpu')" in meta
+    floats = refused(layer, TypeError, X, lengths=[1.0, 2.0])
+    assert "[int(n) for n in lengths]" in floats
+    huge = refused(layer, ValueError, X, lengths=[1, 2**70])
+    assert f"between 0 and T=4; got 1 to {2**70}" in huge
+    one = refused(layer, ValueError, X[0], resets=torch.zeros(1, 4, dtype=torch.bool))
+    assert "shape (T=4,), as the input has no batch; got (1, 4)" in one
+    assert "bool tensor (T,); got str" in refused(layer, TypeError, X[0], resets="abc")
+    assert "got layout torch.sparse_coo" in refused(layer, TypeError, X.to_sparse())
+    state = torch.zeros(1, H)[:, :2]
+    one = refused(layer, ValueError, X[0], (state, state) if Layer is LSTM else state)
+    assert "(layers*directions, size); got (1, 2)" in one
+    assert "one sequence without a batch" in one
+
+
+@every_layer
+def test_a_missing_parameter_is_named(Layer: Any) -> None:
+    layer = Layer(I, H)
+    layer.bias_hh_l0 = None
+    said = refused(layer, ValueError, X)
+    assert "the parameter bias_hh_l0 is None" in said
+    assert "tensor(" not in said

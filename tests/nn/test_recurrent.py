@@ -253,3 +253,122 @@ def test_the_lstms_projection_passes() -> None:
     _, state = ours.step(x[:, 0], state)
     fan = ours.fan_out(x[:, 1:], state)
     close(fan[:, 0], ours.step(x[:, 1], state)[0], I + H)
+
+
+# ------------------------------------------------------------------ subclasses, hooks, unusual tensors
+
+
+@pytest.mark.parametrize("unbatched", [True, False])
+def test_a_subclass_with_its_own_forward_runs_once(unbatched: bool) -> None:
+    class Doubled(LSTM):
+        def forward(self, x: Tensor, hx: Any = None) -> Any:  # type: ignore[override]
+            return super().forward(2 * x, hx)
+
+    layer, plain = make(Doubled), make(LSTM)
+    x = torch.randn(4, I, dtype=torch.float64) if unbatched else torch.randn(2, 4, I).double()
+    assert torch.equal(layer(x)[0], plain(2 * x)[0])
+    one = x if unbatched else x[:, -1]
+    assert torch.equal(layer.step(one)[0], plain.step(2 * one)[0])
+
+
+@every_layer
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_step_runs_the_hooks(Layer: Any) -> None:
+    layer = nn.utils.weight_norm(make(Layer), "weight_hh_l0")
+    x = torch.randn(2, 4, I, dtype=torch.float64)
+    _, state = layer(x[:, :3])
+    with torch.no_grad():
+        layer.weight_hh_l0_g.mul_(3)
+        stepped, _ = layer.step(x[:, 3], state)
+        close(stepped, layer(x[:, 3:], state)[0][:, 0], I + H)
+    seen: list[int] = []
+    layer = make(Layer)
+    layer.register_forward_hook(lambda *_: seen.append(1))
+    layer.step(x[:, 0])
+    assert seen == [1]
+
+
+def negative(t: Tensor) -> Tensor:
+    """``t`` with the sign pending in a bit, as ``conj().imag`` has it."""
+    found = torch.complex(torch.zeros_like(t), -t).conj().imag
+    assert found.is_neg()
+    return found
+
+
+@every_layer
+@pytest.mark.parametrize("grad", [True, False])
+def test_a_pending_sign_is_resolved(Layer: Any, grad: bool) -> None:
+    layer, twin = make(Layer), make(Layer)
+    for name, p in list(twin.named_parameters()):
+        delattr(twin, name)
+        setattr(twin, name, negative(p.detach()))
+    x = torch.randn(2, 4, I, dtype=torch.float64)
+    first = tuple(s.unsqueeze(0) for s in initial(Layer, 2))
+    with torch.set_grad_enabled(grad):
+        for length in (4, 1):
+            part = x[:, :length]
+            hx, hx_negative = (
+                (first, tuple(map(negative, first)))
+                if Layer is LSTM
+                else (first[0], negative(first[0]))
+            )
+            wanted, wanted_last = layer(part, hx)
+            for y, last in (
+                layer(negative(part), hx),
+                layer(part, hx_negative),
+                twin(part, hx),
+                layer(negative(part.mT.contiguous()).mT, hx, lengths=[length, length]),
+            ):
+                close(y, wanted, 4 * (I + H))
+                for a, b in zip(states(last), states(wanted_last), strict=True):
+                    close(a, b, 4 * (I + H))
+    if grad:
+        x.requires_grad_()
+        y, last = layer(x)
+        pulls = [torch.randn_like(t) for t in (y, *states(last))]
+        outputs = (y, *states(last))
+        (wanted,) = torch.autograd.grad(outputs, x, pulls, retain_graph=True)
+        (found,) = torch.autograd.grad(outputs, x, [negative(p) for p in pulls])
+        close(found, wanted, 4 * (I + H))
+
+
+@every_layer
+@pytest.mark.parametrize("grad", [True, False])
+def test_the_default_device_does_not_matter(Layer: Any, grad: bool) -> None:
+    layer, x = make(Layer), torch.randn(2, 4, I, dtype=torch.float64)
+    packed = pack_padded_sequence(x, [4, 2], True)
+    resets = [[False, True, False, True]] * 2
+    calls = [
+        lambda: layer(packed)[0].data,
+        lambda: layer(x, lengths=[4, 2])[0],
+        lambda: layer(x, lengths=torch.tensor([4, 2], device="cpu"), resets=resets)[0],
+        lambda: layer(x[0], resets=resets[0])[0],
+        lambda: layer.step(x[:, 0])[0],
+    ]
+    with torch.set_grad_enabled(grad):
+        for call in calls:
+            wanted = call()
+            with torch.device("meta"):
+                found = call()
+            assert torch.equal(found, wanted)
+
+
+def test_weights_live_until_the_engine_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread may replace them while the engine runs, which releases the GIL."""
+    from gatework.nn import inference
+
+    class Engine:
+        @staticmethod
+        def forward(*args: Any) -> None:
+            for p in layer.parameters():
+                p.data = torch.full_like(p, 1e3)
+            junk.extend(torch.full_like(p, 1e3) for p in layer.parameters())
+            real.forward(*args)
+
+    layer, junk, real = make(LSTM), [], inference.compiled
+    x = torch.randn(2, 4, I, dtype=torch.float64)
+    with torch.no_grad():
+        wanted, _ = layer(x)
+        monkeypatch.setattr(inference, "compiled", Engine)
+        found, _ = layer(x)
+    assert torch.equal(found, wanted)

@@ -17,6 +17,7 @@ _NAMES = {"LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell"}
 _MARK = (
     "_gatework_in_place_of_torch"  # in the instance: copied and pickled with it, in no state_dict
 )
+_WRAPPED = "its forward was replaced on the instance"
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def _replace(module: nn.Module) -> str | None:
         vars(module)[_MARK] = True
         return ""
     if kind in _OURS:
-        return "its forward was replaced on the instance"
+        return _WRAPPED
     if isinstance(module, tuple(_THEIRS)):
         return "already Gatework's"
     if isinstance(module, ScriptModule):
@@ -119,9 +120,17 @@ def _replace(module: nn.Module) -> str | None:
 
 def _undo(module: nn.Module) -> str | None:
     kind: Any = type(module)
+    own = vars(module)
     if kind not in _THEIRS:
-        return None
-    if not vars(module).pop(_MARK, False):
+        if _MARK not in own:
+            return None
+        if parametrize.is_parametrized(module):
+            return "parametrized; remove the parametrization first"
+        return f"its class was changed to {kind.__name__} after it was replaced"
+    if _MARK not in own:
         return "built as Gatework's"
+    if "forward" in own:
+        return _WRAPPED
+    del own[_MARK]
     module.__class__ = _THEIRS[kind]
     return ""

@@ -1,4 +1,7 @@
-"""What a recurrent layer is given, checked: whose argument, what is allowed, what came, what to do next."""
+"""What a recurrent layer is given, checked: whose argument, what is allowed, what came, what to do next.
+
+``name`` is everywhere the method that was called: ``"LSTM.forward"``.
+"""
 
 from __future__ import annotations
 
@@ -19,44 +22,79 @@ def shape_text(tensor: Tensor, batch_first: bool = True) -> str:
     return "(" + ", ".join(f"{a}={n}" for a, n in zip(letters, tensor.shape, strict=True)) + ")"
 
 
-def check_input(
-    name: str, x: Tensor, input_size: int, batch_first: bool, weight: Tensor, cast: bool
-) -> None:
+def check_input(name: str, x: Tensor, input_size: int, weight: Tensor, cast: bool) -> None:
     """Raise what is wrong with ``input``; ``cast``: autocast will make the dtypes equal."""
     if not isinstance(x, Tensor):
         raise TypeError(
-            f"{name}.forward: `input` must be a tensor or a PackedSequence; got {type(x).__name__}. "
+            f"{name}: `input` must be a tensor or a PackedSequence; got {type(x).__name__}. "
             "Convert it first, for instance with torch.as_tensor."
         )
     if x.dim() not in (2, 3):
         raise ValueError(
-            f"{name}.forward: `input` must have 2 axes (T, I) or 3 axes (batch, time, I); "
+            f"{name}: `input` must have 2 axes (T, I) or 3 axes (batch, time, I); "
             f"got shape {tuple(x.shape)}."
         )
-    check_features(name, x, input_size, batch_first, weight, cast)
+    check_features(name, x, input_size, weight, cast)
 
 
 def check_features(
-    name: str, x: Tensor, input_size: int, batch_first: bool, weight: Tensor, cast: bool
+    name: str,
+    x: Tensor,
+    input_size: int,
+    weight: Tensor,
+    cast: bool,
 ) -> None:
-    """Raise what is wrong with the last axis, the dtype or the device of ``input``."""
+    """Raise what is wrong with the layout, the last axis, the dtype or the device of ``input``."""
+    check_layout(name, "`input`", x)
     if x.shape[-1] != input_size:
         came = x.shape[-1]
         raise ValueError(
-            f"{name}.forward: `input` has {came} features in its last axis, this layer was built with "
+            f"{name}: `input` has {came} features in its last axis, this layer was built with "
             f"input_size={input_size}. Got shape {tuple(x.shape)}. Check the columns you passed, or "
             f"rebuild with input_size={came}."
         )
     if x.dtype != weight.dtype and not cast:
+        advice = f"Convert the input, input.to({weight.dtype})"
+        if x.dtype.is_complex:
+            advice = (
+                "Give real and imaginary parts as features, torch.view_as_real(input).flatten(-2), to a "
+                f"layer with input_size={2 * input_size}"
+            )
+        elif x.dtype.is_floating_point:
+            advice += f", or the layer, layer.to({x.dtype})"
         raise ValueError(
-            f"{name}.forward: `input` is {x.dtype}, this layer's weights are {weight.dtype}. "
-            f"Convert the input, input.to({weight.dtype}), or the layer, layer.to({x.dtype})."
+            f"{name}: `input` is {x.dtype}, this layer's weights are {weight.dtype}. {advice}."
+        )
+    if x.device != weight.device and weight.is_meta:
+        raise ValueError(
+            f"{name}: `input` is on {x.device}, this layer's weights are on meta, without values. Make "
+            f"room with layer.to_empty(device={str(x.device)!r}), then load or initialise them."
         )
     if x.device != weight.device:
         raise ValueError(
-            f"{name}.forward: `input` is on {x.device}, this layer's weights are on {weight.device}. "
+            f"{name}: `input` is on {x.device}, this layer's weights are on {weight.device}. "
             f"Move one of them: input.to({str(weight.device)!r}) or layer.to({str(x.device)!r})."
         )
+
+
+def check_layout(name: str, argument: str, tensor: Tensor) -> None:
+    """Raise for a sparse, mkldnn or nested tensor."""
+    if tensor.layout is not torch.strided:
+        raise TypeError(
+            f"{name}: {argument} must be a dense tensor; got layout {tensor.layout}. Convert it: "
+            ".to_dense(), or for a nested one .to_padded_tensor(0.0) with `lengths`."
+        )
+
+
+def check_weights(name: str, names: list[list[str]], weights: list[list[Tensor]]) -> None:
+    """Raise for a parameter that is absent."""
+    for names_of_one, of_one in zip(names, weights, strict=True):
+        for parameter, w in zip(names_of_one, of_one, strict=True):
+            if w is None:
+                raise ValueError(
+                    f"{name}: the parameter {parameter} is None. Give it a tensor, zeros for a bias "
+                    "without effect, or build the layer with bias=False, without both biases."
+                )
 
 
 def check_state(
@@ -73,31 +111,34 @@ def check_state(
         if not isinstance(hx, tuple | list) or len(hx) != 2:
             came = f"{len(hx)} values" if isinstance(hx, tuple | list) else type(hx).__name__
             raise TypeError(
-                f"{name}.forward: `hx` must be a pair (h, c) of shapes {shapes[0]} and {shapes[1]}; "
+                f"{name}: `hx` must be a pair (h, c) of shapes {shapes[0]} and {shapes[1]}; "
                 f"got {came}."
             )
         state: State = tuple(hx)
     else:
         if isinstance(hx, tuple | list):
             raise TypeError(
-                f"{name}.forward: `hx` must be one tensor h of shape {shapes[0]}; got a "
+                f"{name}: `hx` must be one tensor h of shape {shapes[0]}; got a "
                 f"{type(hx).__name__} of {len(hx)}. Only an LSTM has a cell state beside it."
             )
         state = (hx,)
     for letter, s, shape in zip("hc", state, shapes, strict=False):
         if not isinstance(s, Tensor):
-            raise TypeError(
-                f"{name}.forward: `hx` must hold tensors; {letter} is {type(s).__name__}."
-            )
+            raise TypeError(f"{name}: `hx` must hold tensors; {letter} is {type(s).__name__}.")
+        check_layout(name, f"`hx`: the initial {letter}", s)
         if s.shape != shape:
+            axes = "(layers*directions, batch, size)"
+            advice = "A state never has the batch first, whatever batch_first is."
+            if len(shape) == 2:
+                axes = "(layers*directions, size)"
+                advice = "The input is one sequence without a batch, and so must the state be."
             raise ValueError(
-                f"{name}.forward: `hx`: the initial {letter} must have shape {shape}, "
-                f"(layers*directions, batch, size); got {tuple(s.shape)} with input "
-                f"{tuple(x.shape)}. A state never has the batch first, whatever batch_first is."
+                f"{name}: `hx`: the initial {letter} must have shape {shape}, "
+                f"{axes}; got {tuple(s.shape)} with input {tuple(x.shape)}. {advice}"
             )
         if (s.dtype != x.dtype and not cast) or s.device != x.device:
             raise ValueError(
-                f"{name}.forward: `hx`: the initial {letter} is {s.dtype} on {s.device}, the input "
+                f"{name}: `hx`: the initial {letter} is {s.dtype} on {s.device}, the input "
                 f"{x.dtype} on {x.device}. Convert it: {letter}.to(input)."
             )
     return state
@@ -107,20 +148,26 @@ def check_lengths(name: str, lengths: Any, x: Tensor, batch_first: bool) -> Tens
     """``lengths`` as int64 ``(B,)`` on the CPU; raise what is wrong with them."""
     if x.dim() != 3:
         raise ValueError(
-            f"{name}.forward: `lengths` needs a batch; got shape {tuple(x.shape)}. Give one sequence "
+            f"{name}: `lengths` needs a batch; got shape {tuple(x.shape)}. Give one sequence "
             "alone without its padding instead: input[:length]."
         )
     try:
-        counts: Tensor = torch.as_tensor(lengths)
-    except (TypeError, ValueError, RuntimeError):
+        counts = _as_tensor(lengths)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        if isinstance(lengths, list | tuple) and all(type(n) is int for n in lengths):
+            T = x.shape[1 if batch_first else 0]
+            raise ValueError(
+                f"{name}: `lengths` must lie between 0 and T={T}; got {min(lengths)} to {max(lengths)}."
+            ) from None
         raise TypeError(
-            f"{name}.forward: `lengths` must be integers, a tensor or a list of them; "
+            f"{name}: `lengths` must be integers, a tensor or a list of them; "
             f"got {type(lengths).__name__}."
         ) from None
     kind = counts.dtype
     if (kind.is_floating_point or kind.is_complex or kind == torch.bool) and counts.numel():
+        how = "lengths.long()" if isinstance(lengths, Tensor) else "[int(n) for n in lengths]"
         raise TypeError(
-            f"{name}.forward: `lengths` must be integers; got {kind}. Convert them: lengths.long(); "
+            f"{name}: `lengths` must be integers; got {kind}. Convert them: {how}; "
             "of a mask (B, T) take mask.sum(1)."
         )
     B, T = (x.shape[0], x.shape[1]) if batch_first else (x.shape[1], x.shape[0])
@@ -133,7 +180,7 @@ def check_lengths(name: str, lengths: Any, x: Tensor, batch_first: bool) -> Tens
                 f"{shape_text(x, batch_first)}; did you mean batch_first={not batch_first}?"
             )
         raise ValueError(
-            f"{name}.forward: `lengths` must hold one number per sequence, shape ({B},); "
+            f"{name}: `lengths` must hold one number per sequence, shape ({B},); "
             f"got shape {tuple(counts.shape)}.{hint}"
         )
     if torch.compiler.is_compiling():
@@ -142,48 +189,53 @@ def check_lengths(name: str, lengths: Any, x: Tensor, batch_first: bool) -> Tens
         low, high = (int(v) for v in counts.aminmax())
         if low < 0 or high > T:
             raise ValueError(
-                f"{name}.forward: `lengths` must lie between 0 and T={T}; got {low} to {high}."
+                f"{name}: `lengths` must lie between 0 and T={T}; got {low} to {high}."
             )
     return counts
 
 
 def check_resets(name: str, resets: Any, x: Tensor, batch_first: bool) -> Tensor:
-    """``resets`` as bool ``(B, T)`` on the input's device; raise what is wrong with them."""
-    B, T = (x.shape[0], x.shape[1]) if batch_first else (x.shape[1], x.shape[0])
+    """``resets`` as bool ``(B, T)``, unbatched ``(T,)``, on the input's device; raise what is wrong."""
+    wanted: tuple[int, ...] = (x.shape[0],)
+    axes = f"(T={x.shape[0]},), as the input has no batch"
+    if x.dim() == 3:
+        B, T = (x.shape[0], x.shape[1]) if batch_first else (x.shape[1], x.shape[0])
+        wanted, axes = (B, T), f"(B={B}, T={T}), the batch first whatever batch_first is"
     try:
-        mask: Tensor = torch.as_tensor(resets)
+        mask = _as_tensor(resets)
     except (TypeError, ValueError, RuntimeError):
+        shape = "(B, T)" if x.dim() == 3 else "(T,)"
         raise TypeError(
-            f"{name}.forward: `resets` must be a bool tensor (B, T); got {type(resets).__name__}."
+            f"{name}: `resets` must be a bool tensor {shape}; got {type(resets).__name__}."
         ) from None
     if mask.dtype not in (torch.bool, torch.uint8):
         raise TypeError(
-            f"{name}.forward: `resets` must be bool, True where the state is cleared before a step; "
+            f"{name}: `resets` must be bool, True where the state is cleared before a step; "
             f"got {mask.dtype}. Convert it, for instance: resets != 0."
         )
-    if mask.shape != (B, T):
-        raise ValueError(
-            f"{name}.forward: `resets` must have shape (B={B}, T={T}), the batch first whatever "
-            f"batch_first is; got {tuple(mask.shape)}."
-        )
+    if mask.shape != wanted:
+        raise ValueError(f"{name}: `resets` must have shape {axes}; got {tuple(mask.shape)}.")
     return mask.to(x.device, torch.bool)
+
+
+def _as_tensor(values: Any) -> Tensor:
+    """As torch.as_tensor, whatever the default device."""
+    return values if isinstance(values, Tensor) else torch.as_tensor(values, device="cpu")
 
 
 def check_packed(name: str, packed: PackedSequence, lengths: Any, resets: Any) -> None:
     """Raise what is wrong with a PackedSequence and what came beside it."""
     if lengths is not None:
-        raise ValueError(
-            f"{name}.forward: a PackedSequence carries its own lengths; omit `lengths`."
-        )
+        raise ValueError(f"{name}: a PackedSequence carries its own lengths; omit `lengths`.")
     if resets is not None:
         raise ValueError(
-            f"{name}.forward: `resets` do not go with a PackedSequence. Give the padded tensor with "
+            f"{name}: `resets` do not go with a PackedSequence. Give the padded tensor with "
             "`lengths` instead: input, lengths = torch.nn.utils.rnn.pad_packed_sequence(packed, "
             "batch_first=True); no time is spent on the padding."
         )
     if packed.data.dim() != 2:
         raise ValueError(
-            f"{name}.forward: a PackedSequence's data must have 2 axes (steps, I); "
+            f"{name}: a PackedSequence's data must have 2 axes (steps, I); "
             f"got {tuple(packed.data.shape)}."
         )
 
@@ -191,9 +243,9 @@ def check_packed(name: str, packed: PackedSequence, lengths: Any, resets: Any) -
 def check_batch_sizes(name: str, packed: PackedSequence) -> None:
     """Raise when a PackedSequence's sizes contradict each other or its data."""
     rows, sizes = packed.data.shape[0], packed.batch_sizes
-    falling = sizes.numel() > 0 and not bool((sizes.diff() > 0).any())
+    falling = sizes.numel() > 0 and not bool((sizes.diff() > 0).any()) and int(sizes[-1]) >= 0
     if not falling or int(sizes.sum()) != rows:
         raise ValueError(
-            f"{name}.forward: a PackedSequence's batch_sizes must fall and sum to its {rows} rows; "
-            f"got {sizes.tolist()[:8]}. Make it with pack_padded_sequence or pack_sequence."
+            f"{name}: a PackedSequence's batch_sizes must fall and sum to its {rows} rows, "
+            f"none negative; got {sizes.tolist()[:8]}. Make it with pack_padded_sequence or pack_sequence."
         )

@@ -235,9 +235,9 @@ class _Arrays:
                     f"a weight must be {shape} {dtype} on the CPU; "
                     f"got {tuple(w.shape)} {w.dtype} {w.device}"
                 )
-            if not w.is_contiguous():
-                w = w.contiguous()
-                self._kept.append(w)
+            # An alias: another thread may set w.data while the engine reads.
+            w = w.detach().resolve_neg().contiguous()
+            self._kept.append(w)
             pointers.append(w.data_ptr())
         return _by_direction(pointers, D)
 
@@ -268,7 +268,8 @@ def _pointer(tensor: Tensor | None) -> int:
 
 
 def _readable(x: Tensor) -> Tensor:
-    """x with its features side by side; rows may lie anywhere."""
+    """x with its features side by side and no sign pending; rows may lie anywhere."""
+    x = x.resolve_neg()
     return x if x.stride(-1) == 1 or x.shape[-1] == 1 else x.contiguous()
 
 
@@ -305,7 +306,7 @@ def _state(state: Tensor | None, x: Tensor, shape: tuple[int, ...]) -> Tensor | 
             f"a state must be {shape} {x.dtype} on the CPU; "
             f"got {tuple(state.shape)} {state.dtype} {state.device}"
         )
-    return state if state.is_contiguous() else state.contiguous()
+    return state.resolve_neg().contiguous()
 
 
 def _checked_lengths(

@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import forward_ad
+from torch.fx import Proxy
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from gatework.nn import checks, dynamo, engine, operators, reference
@@ -75,19 +76,27 @@ class RecurrentLayer(nn.Module):
             ValueError: sizes, dtypes or lengths that do not fit, named.
             TypeError: something that is not the kind of value the argument takes.
         """
+        return self._forward("forward", input, hx, lengths, resets)
+
+    def _forward(
+        self, method: str, input: Any, hx: Any, lengths: Any, resets: Any
+    ) -> tuple[Any, Any]:
+        """What ``forward`` and ``step`` share; ``method`` is whose name errors bear."""
         if lengths is None and resets is None:
             quick = infer(self, input, hx)
             if quick is not None:
                 return quick
-        name = type(self).__name__
+        name = f"{type(self).__name__}.{method}"
         if isinstance(input, PackedSequence):
             return self._forward_packed(name, input, hx, lengths, resets)
-        weights = self._weights()
+        if isinstance(input, Proxy):
+            return self._forward_symbolic(input, hx, lengths, resets)
+        weights = self._weights(name)
         cast_dtype = _autocast_dtype(weights[0][0])
         casts = cast_dtype is not None
-        checks.check_input(name, input, self.input_size, self.batch_first, weights[0][0], casts)
+        checks.check_input(name, input, self.input_size, weights[0][0], casts)
         if input.dim() == 2:
-            return self._forward_unbatched(input, hx, lengths, resets)
+            return self._forward_unbatched(name, input, hx, lengths, resets)
         B = input.shape[0 if self.batch_first else 1]
         state: tuple[Tensor, ...] = ()
         if hx is not None:
@@ -129,8 +138,19 @@ class RecurrentLayer(nn.Module):
             raise ValueError(
                 f"{type(self).__name__}.step: `x` must be a tensor (B, I); got {came}."
             )
+        if x.shape[1] != self.input_size:
+            raise ValueError(
+                f"{type(self).__name__}.step: `x` has {x.shape[1]} features in its last axis, this layer "
+                f"was built with input_size={self.input_size}. Got shape {tuple(x.shape)}."
+            )
         axis = 1 if self.batch_first else 0
-        output, state = self.forward(x.unsqueeze(axis), state)
+        x = x.unsqueeze(axis)
+        if self._forward_pre_hooks or self._forward_hooks:
+            output, state = self(x, state)
+        elif "forward" in self.__dict__ or type(self).forward is not RecurrentLayer.forward:
+            output, state = self.forward(x, state)
+        else:
+            output, state = self._forward("step", x, state, None, None)
         return output.squeeze(axis), state
 
     def fan_out(self, x: Tensor, state: State) -> Tensor:
@@ -147,7 +167,8 @@ class RecurrentLayer(nn.Module):
             ``(*lead, m, R)``: what ``step`` would return for each input, the state left as it was.
 
         Raises:
-            ValueError: the layer is bidirectional.
+            ValueError: the layer is bidirectional, or the inputs' features do not fit.
+            TypeError: the state is not that of this kind of layer.
 
         >>> from gatework.nn import GRU
         >>> gru = GRU(3, 4, batch_first=True)
@@ -161,8 +182,20 @@ class RecurrentLayer(nn.Module):
                 f"{type(self).__name__}.fan_out: a bidirectional layer needs the whole sequence; "
                 "build it with bidirectional=False."
             )
-        parts = state if isinstance(state, tuple) else (state,)
-        for number, weights in enumerate(self._weights()):
+        name = f"{type(self).__name__}.fan_out"
+        parts = tuple(state) if isinstance(state, tuple | list) else (state,)
+        if len(parts) != (2 if self.mode == "LSTM" else 1):
+            wanted = "a pair (h, c)" if self.mode == "LSTM" else "one tensor h"
+            came = "a tensor" if isinstance(state, Tensor) else f"{len(parts)} values"
+            raise TypeError(
+                f"{name}: `state` must be {wanted}, as forward returned it; got {came}."
+            )
+        if x.shape[-1] != self.input_size:
+            raise ValueError(
+                f"{name}: `x` has {x.shape[-1]} features in its last axis, this layer was built with "
+                f"input_size={self.input_size}. Got shape {tuple(x.shape)}."
+            )
+        for number, weights in enumerate(self._weights(name)):
             W_ih, W_hh, b_ih, b_hh, W_hr = _five(weights)
             from_input = F.linear(x, W_ih, b_ih)
             from_state = F.linear(parts[0][number], W_hh, b_hh).unsqueeze(-2)
@@ -179,7 +212,7 @@ class RecurrentLayer(nn.Module):
 
     # ---- weights and sizes
 
-    def _weights(self) -> list[list[Tensor]]:
+    def _weights(self, name: str) -> list[list[Tensor]]:
         """Of each layer the flat list that the engine takes, read by name at every call.
 
         By name because that is where a parametrization, weight drop or ``functional_call`` puts them;
@@ -189,6 +222,7 @@ class RecurrentLayer(nn.Module):
         found: list[Any] = [
             [own[n] if n in own else getattr(self, n) for n in names] for names in self._all_weights
         ]
+        checks.check_weights(name, self._all_weights, found)
         if self.bidirectional:
             found = [a + b for a, b in zip(found[::2], found[1::2], strict=True)]
         return found
@@ -284,7 +318,7 @@ class RecurrentLayer(nn.Module):
         if not state:
             state = tuple(x.new_zeros(shape) for shape in self._state_shapes(x.shape[0]))
         weights = []
-        for ws in self._weights():
+        for ws in self._weights(type(self).__name__):
             each = len(ws) // D
             weights.append([_five(ws[d * each : (d + 1) * each]) for d in range(D)])
         y, last = reference.network(
@@ -300,17 +334,27 @@ class RecurrentLayer(nn.Module):
         y = y if self.batch_first else y.transpose(0, 1)
         return y, last if self.mode == "LSTM" else last[0]
 
-    def _forward_unbatched(self, x: Tensor, hx: Any, lengths: Any, resets: Any) -> tuple[Any, Any]:
+    def _forward_symbolic(self, x: Proxy, *others: Any) -> tuple[Any, Any]:
+        """A leaf of the graph that ``torch.fx`` records, as torch's layers are by their module's name."""
+        names = ("hx", "lengths", "resets")
+        given = {n: v for n, v in zip(names, others, strict=True) if v is not None}
+        tracer: Any = x.tracer
+        path = tracer.path_of_module(self)
+        return cast("tuple[Any, Any]", tracer.create_proxy("call_module", path, (x,), given))
+
+    def _forward_unbatched(
+        self, name: str, x: Tensor, hx: Any, lengths: Any, resets: Any
+    ) -> tuple[Any, Any]:
         """``(T, I)`` as a batch of one."""
-        name, axis = type(self).__name__, 0 if self.batch_first else 1
+        axis = 0 if self.batch_first else 1
         if lengths is not None:
             checks.check_lengths(name, lengths, x, self.batch_first)
         shapes = tuple((rows, size) for rows, _, size in self._state_shapes(1))
         state = tuple(s.unsqueeze(1) for s in checks.check_state(name, hx, shapes, x, cast=True))
         if resets is not None:
-            resets = torch.as_tensor(resets).unsqueeze(0)
+            resets = checks.check_resets(name, resets, x, self.batch_first).unsqueeze(0)
         initial: Any = None if not state else state if self.mode == "LSTM" else state[0]
-        y, last = self.forward(x.unsqueeze(axis), initial, None, resets)
+        y, last = RecurrentLayer.forward(self, x.unsqueeze(axis), initial, None, resets)
         if isinstance(last, tuple):
             return y.squeeze(axis), tuple(s.squeeze(1) for s in last)
         return y.squeeze(axis), last.squeeze(1)
@@ -321,12 +365,12 @@ class RecurrentLayer(nn.Module):
         """A PackedSequence; all layers work on the packed rows."""
         checks.check_packed(name, packed, lengths, resets)
         data, sizes, order, back = packed
-        if sizes.numel() == 0:
+        if sizes.numel() == 0 or int(sizes[0]) < 0:
             checks.check_batch_sizes(name, packed)
-        weights = self._weights()
+        weights = self._weights(name)
         cast_dtype = _autocast_dtype(weights[0][0])
         casts = cast_dtype is not None
-        checks.check_features(name, data, self.input_size, True, weights[0][0], casts)
+        checks.check_features(name, data, self.input_size, weights[0][0], casts)
         shapes = self._state_shapes(int(sizes[0]))
         state = checks.check_state(name, hx, shapes, data, casts)
         route = self._route(data, state, weights)
@@ -341,7 +385,7 @@ class RecurrentLayer(nn.Module):
         if order is not None:
             state = tuple(s.index_select(1, order) for s in state)
         # Steps of each sequence: how many batch sizes are above its number; sizes fall.
-        numbers = torch.arange(int(sizes[0]))
+        numbers = torch.arange(int(sizes[0]), device="cpu")
         counts = torch.searchsorted(-sizes, -numbers)
         offsets = sizes.cumsum(0) - sizes
         half = cast_dtype or (data.dtype if data.dtype in _HALF else None)

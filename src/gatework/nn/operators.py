@@ -22,8 +22,7 @@ from gatework.nn import engine
 
 _NO_SECOND_DERIVATIVE = (
     "gatework: a recurrent layer's gradient cannot be differentiated again. Take second derivatives "
-    "through torch's own layer: with torch.backends.mkldnn.flags(enabled=False), call "
-    "torch.nn.LSTM.forward(layer, x, hx), or nn.GRU's or nn.RNN's."
+    "through torch's own: call torch.nn.LSTM.forward(layer, x, hx), or nn.GRU's or nn.RNN's."
 )
 
 Outputs = tuple[Tensor, Tensor, Tensor | None]  # y, hn, cn
