@@ -2,31 +2,19 @@
 #include "gatework/engine.h"
 
 #include <algorithm>
-#include <atomic>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <new>
 #include <vector>
 
 #include "cpu.h"
-#include "kernels.h"
+#include "dispatch.h"
 #include "layout.h"
 #include "memory.h"
 #include "pool.h"
 
 namespace gatework {
 namespace {
-
-template <class T>
-const CellKernels<T>& kernels_of(Cell cell) {
-  const Kernels& k = active_path().kernels();
-  if constexpr (sizeof(T) == 4) {
-    return k.f32[static_cast<int>(cell)];
-  } else {
-    return k.f64[static_cast<int>(cell)];
-  }
-}
 
 template <class F>
 bool in_parallel(int n, F& f) {

@@ -7,8 +7,7 @@
 #include <new>
 #include <stdexcept>
 
-#include "cpu.h"
-#include "kernels.h"
+#include "dispatch.h"
 #include "memory.h"
 
 namespace gatework {
@@ -26,16 +25,6 @@ std::uint16_t to_half(float x) {
   }
   const std::uint32_t odd = magnitude >> 13 & 1u;
   return static_cast<std::uint16_t>(sign | ((magnitude + 0xc8000fffu + odd) >> 13));
-}
-
-template <class T>
-const CellKernels<T>& kernels_of(Cell cell) {
-  const Kernels& k = active_path().kernels();
-  if constexpr (sizeof(T) == 4) {
-    return k.f32[static_cast<int>(cell)];
-  } else {
-    return k.f64[static_cast<int>(cell)];
-  }
 }
 
 void* aligned(std::size_t bytes) {
