@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from gatework.bench.work import Work
+from gatework.bench.work import Kind, Work
 
 BATCHES, UNITS = (16, 32, 64, 128), (64, 128, 256, 512, 1024)
 
 
-def _grid(kind: str) -> tuple[Work, ...]:
-    return tuple(Work(kind, B=B, T=50, I=H, H=H) for H in UNITS for B in BATCHES)  # type: ignore[arg-type]
+def _grid(kind: Kind) -> tuple[Work, ...]:
+    return tuple(Work(kind, B=B, T=50, I=H, H=H) for H in UNITS for B in BATCHES)
 
 
 # (I, H, B, T): every odd size at least once, in sizes that occur together
@@ -38,7 +38,7 @@ _ODD = (
 
 def _odd() -> tuple[Work, ...]:
     rows = [
-        Work(kind, I=width, H=H, B=B, T=T)  # type: ignore[arg-type]
+        Work(kind, I=width, H=H, B=B, T=T)
         for width, H, B, T in _ODD
         for kind in ("inference", "training")
     ]

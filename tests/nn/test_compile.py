@@ -263,7 +263,7 @@ def test_copies_and_pickles(kind: Kind) -> None:
     kept = io.BytesIO()
     torch.save(layer, kept)
     kept.seek(0)
-    again = torch.load(kept, weights_only=False)
+    again = torch.load(kept, weights_only=False)  # a whole module, written two lines above
     for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer)), again):
         assert type(other) is kind.ours
         assert torch.equal(other(x)[0], wanted)

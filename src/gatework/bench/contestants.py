@@ -125,6 +125,7 @@ class Layer:
         for parameter in self._layer.parameters():
             parameter.grad = None
         y, state = self._forward()
+        # torch's Tensor.backward has no types
         (y.data if isinstance(y, PackedSequence) else y).backward(self._w)  # type: ignore[no-untyped-call]
         return y, state
 

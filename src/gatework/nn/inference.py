@@ -134,7 +134,7 @@ def _pointers(
                 w = own.get(name)  # absent where parametrized or replaced by a plain tensor
                 if type(w) not in PLAIN:
                     return None
-                kept = w.detach()  # type: ignore[union-attr]
+                kept = w.detach()  # type: ignore[union-attr]  # None is not PLAIN
                 if (  # as _usable has it, without a call
                     kept.shape != shape
                     or kept.dtype is not dtype

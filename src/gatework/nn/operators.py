@@ -43,6 +43,7 @@ def recurrent(
     """``(y, hn, cn)`` of plain CPU tensors; arguments as :func:`gatework.nn.engine.forward` has them."""
     if _needs_gradient(x, h0, c0, weights):
         options = (cell, directions, batch_first)
+        # torch's Function.apply has no types
         out: Outputs = _Recurrent.apply(options, x, h0, c0, lengths, offsets, resets, *weights)  # type: ignore[no-untyped-call]
         return out
     return engine.forward(
