@@ -1,0 +1,55 @@
+"""A recurrent layer by the name of its cell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from gatework.cells import CELLS
+from gatework.errors import ConfigError, nearest
+from gatework.nn.recurrent import GRU, LSTM, RNN
+
+_LAYERS: dict[str, Callable[..., nn.Module]] = {"GRU": GRU, "LSTM": LSTM, "RNN": RNN}
+
+
+def make(
+    cell: str,
+    input_size: int,
+    hidden_size: int,
+    num_layers: int = 1,
+    *,
+    bias: bool = True,
+    dropout: float = 0.0,
+    bidirectional: bool = False,
+    **options: Any,
+) -> Any:
+    """The layer of ``gatework.nn`` whose cell is called ``cell``, with ``batch_first``.
+
+    Args:
+        cell: a name of the table in ``gatework.cells``.
+        options: what that layer takes beyond the others.
+
+    Raises:
+        ConfigError: no recurrent cell has that name.
+
+    >>> make("gru", 3, 8)
+    GRU(3, 8, batch_first=True)
+    """
+    row = CELLS.get(cell)
+    if row is None or row.layer not in _LAYERS:
+        known = [name for name, other in CELLS.items() if other.layer in _LAYERS]
+        raise ConfigError(f"make: there is no recurrent cell {cell!r}. {nearest(cell, known)}")
+    if row.name == "rnn_relu":
+        options["nonlinearity"] = "relu"
+    return _LAYERS[row.layer](
+        input_size,
+        hidden_size,
+        num_layers,
+        bias=bias,
+        batch_first=True,
+        dropout=dropout,
+        bidirectional=bidirectional,
+        **options,
+    )
