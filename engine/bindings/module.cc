@@ -29,7 +29,8 @@ using gatework::Cell;
 using gatework::Rows;
 using Address = std::uintptr_t;
 using Place = std::tuple<Address, std::int64_t, std::int64_t>;  // address, batch stride, time stride
-using FiveAddresses = std::array<Address, 5>;
+using Addresses = std::array<Address, 6>;  // w_ih, w_hh, b_ih, b_hh, w_hr, params
+using Places = std::array<Place, 3>;      // scale, zone_h, zone_c
 
 template <class T>
 T* at(Address a) {
@@ -47,7 +48,7 @@ void check(gatework::Status status, const gatework::Forward& problem) {
 
 void fill(gatework::Forward& p, int cell, bool f64, int threads, const std::array<std::int64_t, 6>& sizes,
           const Place& x, const Place& y, Address lengths, Address offsets, Address resets,
-          const std::vector<FiveAddresses>& weights, Address saved) {
+          const std::vector<Addresses>& weights, Address saved, const Places& modifiers, bool decay) {
   p.cell = static_cast<Cell>(cell);
   p.f64 = f64;
   p.threads = threads;
@@ -60,17 +61,22 @@ void fill(gatework::Forward& p, int cell, bool f64, int threads, const std::arra
   if (static_cast<std::int64_t>(weights.size()) != sizes[0] || weights.size() > 2)
     throw nb::value_error("there must be weights for each direction");
   for (std::size_t d = 0; d < weights.size(); ++d) {
-    const FiveAddresses& w = weights[d];
-    p.weights[d] = {at<void>(w[0]), at<void>(w[1]), at<void>(w[2]), at<void>(w[3]), at<void>(w[4])};
+    const Addresses& w = weights[d];
+    p.weights[d] = {at<void>(w[0]), at<void>(w[1]), at<void>(w[2]), at<void>(w[3]), at<void>(w[4]), at<void>(w[5])};
   }
   p.saved = at<void>(saved);
+  p.scale = rows(modifiers[0]);
+  p.zone_h = rows(modifiers[1]);
+  p.zone_c = rows(modifiers[2]);
+  p.decay = decay;
 }
 
 void forward(int cell, bool f64, int threads, const std::array<std::int64_t, 6>& sizes, const Place& x,
              const Place& y, Address lengths, Address offsets, Address resets,
-             const std::array<Address, 4>& states, const std::vector<FiveAddresses>& weights, Address saved) {
+             const std::array<Address, 4>& states, const std::vector<Addresses>& weights, Address saved,
+             const Places& modifiers, bool decay) {
   gatework::Forward p;
-  fill(p, cell, f64, threads, sizes, x, y, lengths, offsets, resets, weights, saved);
+  fill(p, cell, f64, threads, sizes, x, y, lengths, offsets, resets, weights, saved, modifiers, decay);
   p.h0 = at<void>(states[0]);
   p.c0 = at<void>(states[1]);
   p.hn = at<void>(states[2]);
@@ -85,11 +91,11 @@ void forward(int cell, bool f64, int threads, const std::array<std::int64_t, 6>&
 
 void backward(int cell, bool f64, int threads, const std::array<std::int64_t, 6>& sizes, const Place& x,
               const Place& y, Address lengths, Address offsets, Address resets,
-              const std::array<Address, 2>& states, const std::vector<FiveAddresses>& weights, Address saved,
-              const Place& dy, const std::array<Address, 4>& dstates, const Place& dx,
-              const std::vector<FiveAddresses>& dweights) {
+              const std::array<Address, 2>& states, const std::vector<Addresses>& weights, Address saved,
+              const Places& modifiers, bool decay, const Place& dy, const std::array<Address, 4>& dstates,
+              const Place& dx, const std::vector<Addresses>& dweights, const Place& dscale) {
   gatework::Backward p;
-  fill(p, cell, f64, threads, sizes, x, y, lengths, offsets, resets, weights, saved);
+  fill(p, cell, f64, threads, sizes, x, y, lengths, offsets, resets, weights, saved, modifiers, decay);
   p.h0 = at<void>(states[0]);
   p.c0 = at<void>(states[1]);
   p.dy = rows(dy);
@@ -98,10 +104,11 @@ void backward(int cell, bool f64, int threads, const std::array<std::int64_t, 6>
   p.dh0 = at<void>(dstates[2]);
   p.dc0 = at<void>(dstates[3]);
   p.dx = rows(dx);
+  p.dscale = rows(dscale);
   if (dweights.size() != weights.size()) throw nb::value_error("there must be gradients for each direction");
   for (std::size_t d = 0; d < dweights.size(); ++d) {
-    const FiveAddresses& w = dweights[d];
-    p.gradients[d] = {at<void>(w[0]), at<void>(w[1]), at<void>(w[2]), at<void>(w[3]), at<void>(w[4])};
+    const Addresses& w = dweights[d];
+    p.gradients[d] = {at<void>(w[0]), at<void>(w[1]), at<void>(w[2]), at<void>(w[3]), at<void>(w[4]), at<void>(w[5])};
   }
   gatework::Status status;
   {
@@ -171,6 +178,18 @@ NB_MODULE(_engine, m) {
             throw nb::value_error("saved_size: a size is out of range");
           return gatework::saved_size(static_cast<Cell>(cell), f64, D, rows, H);
         });
+  m.def("traits", [](int cell) {
+    if (cell < 0 || cell >= gatework::cell_count) throw nb::value_error("unknown cell");
+    const gatework::Traits t = gatework::traits(static_cast<Cell>(cell));
+    nb::dict facts;
+    facts["gates"] = t.gates;
+    facts["inputs"] = t.inputs;
+    facts["cells"] = t.cells;
+    facts["params"] = t.params;
+    facts["projects"] = t.projects;
+    facts["zones"] = t.zones;
+    return facts;
+  });
   m.def("forward", &forward);
   m.def("backward", &backward);
   m.def("peak", &gatework::peak, nb::call_guard<nb::gil_scoped_release>());

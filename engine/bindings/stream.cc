@@ -64,15 +64,17 @@ class Array {
   bool held_ = false;
 };
 
+// I, H, P; w_ih, w_hh, b_ih, b_hh, w_hr, params; the shares of h' and c' that stay
 using LayerArrays = std::tuple<Py_ssize_t, Py_ssize_t, Py_ssize_t, nb::object, nb::object, nb::object, nb::object,
-                               nb::object>;
+                               nb::object, nb::object, double, double>;
 
 std::shared_ptr<gatework::Stream> make_stream(int cell, bool f64, bool half, const std::vector<LayerArrays>& given) {
   std::vector<Array> held;
   std::vector<gatework::Stream::Layer> layers;
   if (cell < 0 || cell >= gatework::cell_count) throw nb::value_error("unknown cell");
-  const Py_ssize_t G = cell == 0 ? 4 : cell == 1 ? 3 : 1;
-  for (const auto& [I, H, P, w_ih, w_hh, b_ih, b_hh, w_hr] : given) {
+  const gatework::Traits of = gatework::traits(static_cast<gatework::Cell>(cell));
+  const Py_ssize_t G = of.gates, X = of.inputs;
+  for (const auto& [I, H, P, w_ih, w_hh, b_ih, b_hh, w_hr, params, zone_h, zone_c] : given) {
     const auto array = [&](const nb::object& o, const char* name, std::vector<Py_ssize_t> shape) -> const void* {
       if (o.is_none()) return nullptr;
       held.emplace_back(o, name, f64, false, std::move(shape));
@@ -80,9 +82,10 @@ std::shared_ptr<gatework::Stream> make_stream(int cell, bool f64, bool half, con
     };
     gatework::Stream::Layer layer;
     layer.I = I, layer.H = H, layer.P = P;
-    layer.weights = {array(w_ih, "weight_ih", {G * H, I}), array(w_hh, "weight_hh", {G * H, P ? P : H}),
-                     array(b_ih, "bias_ih", {G * H}), array(b_hh, "bias_hh", {G * H}),
-                     array(w_hr, "weight_hr", {P, H})};
+    layer.weights = {array(w_ih, "weight_ih", {X * H, I}), array(w_hh, "weight_hh", {G * H, P ? P : H}),
+                     array(b_ih, "bias_ih", {X * H}),      array(b_hh, "bias_hh", {G * H}),
+                     array(w_hr, "weight_hr", {P, H}),     array(params, "weight_p", {of.params, H})};
+    layer.zone_h = zone_h, layer.zone_c = zone_c;
     layers.push_back(layer);
   }
   try {
@@ -103,13 +106,14 @@ struct Network {
   Py_ssize_t I() const { return stream->layers()[0].I; }
   Py_ssize_t H() const { return stream->layers()[0].H; }
   Py_ssize_t R() const { return stream->layers()[0].P ? stream->layers()[0].P : H(); }
+  Py_ssize_t C() const { return gatework::traits(stream->cell()).cells * H(); }
   Py_ssize_t Z() const { return static_cast<Py_ssize_t>(stream->layers().size()); }
 
   void step(nb::handle x, nb::handle h, nb::handle c, nb::handle out, Py_ssize_t B) const {
     const bool f64 = stream->f64();
     const Array x_(x, "x", f64, false, {B, I()}), h_(h, "h", f64, true, {Z(), B, R()});
     Array c_, out_;
-    if (!c.is_none()) c_ = Array(c, "c", f64, true, {Z(), B, H()});
+    if (!c.is_none()) c_ = Array(c, "c", f64, true, {Z(), B, C()});
     if (!out.is_none()) out_ = Array(out, "out", f64, true, {B, R()});
     check(stream->step(B, x_.data(), h_.data(), c_.data(), out_.data()));
   }
@@ -119,7 +123,7 @@ struct Network {
     const Array x_(x, "x", f64, false, {B, T, I()}), h_(h, "h", f64, true, {Z(), B, R()});
     const Array y_(y, "y", f64, true, {B, T, R()});
     Array c_;
-    if (!c.is_none()) c_ = Array(c, "c", f64, true, {Z(), B, H()});
+    if (!c.is_none()) c_ = Array(c, "c", f64, true, {Z(), B, C()});
     gatework::Status status;
     {
       nb::gil_scoped_release release;
@@ -136,7 +140,7 @@ class Cursor {
       : network_(network), out_object_(out), B_(B) {
     const bool f64 = network.stream->f64();
     h_ = Array(h, "h", f64, true, {network.Z(), B, network.R()});
-    if (!c.is_none()) c_ = Array(c, "c", f64, true, {network.Z(), B, network.H()});
+    if (!c.is_none()) c_ = Array(c, "c", f64, true, {network.Z(), B, network.C()});
     out_ = Array(out, "out", f64, true, {B, network.R()});
   }
 

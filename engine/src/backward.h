@@ -10,47 +10,82 @@ namespace gatework::GATEWORK_PATH {
 // The active slots of one step; a slot that ends here has no step after it.
 template <class T>
 struct StepBack {
-  Index H, Hp, K;              // K: planes of h in a row of gradients, padded
-  const T* const* after;       // (slots) gradients of the step after, planes of h; zeros behind a reset
-  const T* const* dy;          // (slots) rows of R; null: h is a projection and its gradient is in `dh`
-  T* const* dh;                // (slots) rows of Rp, projected only
-  const T* const* kept;        // (slots) planes
-  const T* const* c;           // (slots)
-  const T* const* c_before;    // (slots)
-  const T* const* h_before;    // (slots)
-  const T* const* h;           // (slots)
-  T* const* gradient;          // (slots) planes
-  T* const* output;            // (slots) rows of Hp: o tanh(c), projected only
-  T* carry_h;                  // (slots, Rp) what comes to h' beside the products
-  T* carry_c;                  // (slots, Hp)
-  const std::uint8_t* reset;   // (slots) nothing goes back from here; null: nowhere
+  Index H = 0, Hp = 0, K = 0;              // K: planes of h in a row of gradients, padded
+  bool carries = false;                    // something goes to h' beside the products
+  bool decay = false;
+  const T* params = nullptr;               // planes of Hp
+  T* dparams = nullptr;                    // the same, added to; null: not wanted
+  const T* const* after = nullptr;         // (slots) gradients of the step after, planes of h; zeros behind a reset
+  const T* const* scale_after = nullptr;   // (slots) what h was multiplied by there; null: nothing
+  T* const* dscale_after = nullptr;        // (slots) null: not wanted
+  const T* const* zone_h = nullptr;        // (slots) null: nothing stays
+  const T* const* zone_c = nullptr;
+  const T* const* dy = nullptr;            // (slots) rows of R; null: h is a projection and its gradient is in `dh`
+  T* const* dh = nullptr;                  // (slots) rows of Rp, projected only
+  const T* const* kept = nullptr;          // (slots) planes
+  const T* const* c = nullptr;             // (slots) planes
+  const T* const* c_before = nullptr;      // (slots) planes
+  const T* const* h_beside = nullptr;      // (slots) h' as the cell reads it
+  const T* const* h = nullptr;             // (slots)
+  T* const* gradient = nullptr;            // (slots) planes
+  T* const* output = nullptr;              // (slots) rows of Hp: o tanh(c), projected only
+  T* carry_h = nullptr;                    // (slots, Rp) what comes to h' beside the products
+  T* carry_c = nullptr;                    // (slots, planes of Hp)
+  const std::uint8_t* reset = nullptr;     // (slots) nothing goes back from here; null: nowhere
 };
 
 // Gradients of the gates of one unit vector; returns what goes to h' beside the products.
 template <class Cell, class T>
 inline Vec<T> cell_back(const StepBack<T>& s, Vec<T> dh, Index slot, Index u) {
   using V = Vec<T>;
-  V plane[Cell::planes], c = V::zero(), before = V::zero(), dc = V::zero(), h_before = V::zero(), h = V::zero();
+  constexpr int C = Cell::cells;
+  V plane[plane_count<Cell>], c[some(C)], before[some(C)], dc[some(C)], param[some(Cell::params)];
+  V h_before = V::zero(), h = V::zero();
   const int real = static_cast<int>(within(s.H - u, V::N));
   if constexpr (Cell::saved > 0) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int p = 0; p < Cell::saved; ++p) plane[p] = V::load(s.kept[slot] + p * s.Hp + u);
   } else {
-    h = real == V::N ? V::load(s.h[slot] + u) : V::load(s.h[slot] + u, real);
+    h = load_within(s.h[slot] + u, real);
   }
-  if constexpr (Cell::reads_h)
-    h_before = real == V::N ? V::load(s.h_before[slot] + u) : V::load(s.h_before[slot] + u, real);
-  if constexpr (Cell::has_cell) {
-    c = V::load(s.c[slot] + u);
-    before = V::load(s.c_before[slot] + u);
-    dc = V::load(s.carry_c + slot * s.Hp + u);
-    if constexpr (Cell::saved > 0) {
-      if (s.output) Cell::output(plane, c).store(s.output[slot] + u);
+  if constexpr (Cell::reads_h) h_before = load_within(s.h_beside[slot] + u, real);
+#pragma GCC unroll 4
+  for (int k = 0; k < C; ++k) {
+    c[k] = V::load(s.c[slot] + k * s.Hp + u);
+    before[k] = V::load(s.c_before[slot] + k * s.Hp + u);
+    dc[k] = V::load(s.carry_c + (slot * C + k) * s.Hp + u);
+  }
+#pragma GCC unroll 4
+  for (int k = 0; k < Cell::params; ++k) param[k] = V::load(s.params + k * s.Hp + u);
+  V stays_h = V::zero(), stays_c = V::zero();
+  if (s.zone_h) {
+    stays_h = dh * load_within(s.zone_h[slot] + u, real);
+    dh = dh - stays_h;
+  }
+  if constexpr (Cell::projects) {
+    if (s.output) Cell::template output<T>(plane, c).store(s.output[slot] + u);
+  }
+  if constexpr (Cell::zones) {
+    if (s.zone_c) {
+      stays_c = dc[0] * load_within(s.zone_c[slot] + u, real);
+      dc[0] = dc[0] - stays_c;
+      c[0] = Cell::template state<T>(plane, before);
     }
   }
-  const V on = Cell::backward(dh, plane, c, before, dc, h_before, h);
+  V dparam[some(Cell::params)];
+  const V on = Cell::template backward<T>(dh, plane, c, before, dc, h_before, h, param, dparam) + stays_h;
+  if constexpr (Cell::zones) {
+    if (s.zone_c) dc[0] = dc[0] + stays_c;
+  }
+  if constexpr (Cell::params > 0) {
+    for (int k = 0; s.dparams && k < Cell::params; ++k) {
+      T* sum = s.dparams + k * s.Hp + u;
+      (V::load(sum) + dparam[k]).store(sum);
+    }
+  }
   const bool reset = s.reset && s.reset[slot];
-  if constexpr (Cell::has_cell) (reset ? V::zero() : dc).store(s.carry_c + slot * s.Hp + u);
+#pragma GCC unroll 4
+  for (int k = 0; k < C; ++k) (reset ? V::zero() : dc[k]).store(s.carry_c + (slot * C + k) * s.Hp + u);
 #pragma GCC unroll 4
   for (int p = 0; p < Cell::planes; ++p) plane[p].store(s.gradient[slot] + p * s.Hp + u);
   // lanes beyond the last unit: 0 times an infinite input is NaN, and NaN times a panel's zeros would be seen
@@ -59,10 +94,25 @@ inline Vec<T> cell_back(const StepBack<T>& s, Vec<T> dh, Index slot, Index u) {
   return reset ? V::zero() : on;
 }
 
+// What comes back to h through the step after it: `products` with its gradients, `carry` beside them.  Where that
+// step multiplied h by a scale, the scale's gradient is written here.
+template <class T>
+GW_INLINE Vec<T> through_after(const StepBack<T>& s, Vec<T> products, Vec<T> carry, Index slot, Index u, int real) {
+  if (!s.scale_after) return products + carry;
+  const Vec<T> back = s.decay ? products + carry : products;
+  if (s.dscale_after) {
+    T* to = s.dscale_after[slot] + u;
+    const Vec<T> of_scale = back * load_within(s.h[slot] + u, real);
+    real == Vec<T>::N ? of_scale.store(to) : of_scale.store(to, real);
+  }
+  const Vec<T> scaled = back * load_within(s.scale_after[slot] + u, real);
+  return s.decay ? scaled : scaled + carry;
+}
+
 // dh of slots begin..end, columns of panels first..last: from the step after where there is one, what is
 // carried, and dy.  Then the cell's derivative, or, for a projection, dh into memory.
 template <class Cell, class T>
-inline void hidden_back(const StepBack<T>& s, const T* packed, Index R, Index begin, Index end, bool after,
+__attribute__((noinline)) void hidden_back(const StepBack<T>& s, const T* packed, Index R, Index begin, Index end, bool after,
                         Share share) {
   using V = Vec<T>;
   constexpr int N = V::N;
@@ -73,22 +123,26 @@ inline void hidden_back(const StepBack<T>& s, const T* packed, Index R, Index be
     const int nv = vectors_at<T>(column, Rp);
     products.shape(nv);
     for_row_tiles(rows_of<T>(nv), begin, end, [&](Index row, int m) {
-      if (after) tile_of<T>(m, nv)(s.after + row, packed + column * s.K, s.K, nullptr, products.rows);
+      if (after && Cell::gates > 0)
+        tile_of<T>(m, nv)(s.after + row, packed + column * s.K, s.K, nullptr, products.rows);
       for (int i = 0; i < m; ++i) {
         const Index slot = row + i;
         for (int v = 0; v < nv; ++v) {
           const Index u = column + v * N;
           const int real = static_cast<int>(within(R - u, N));
-          const T* dy = s.dy[slot] + u;
           T* carry = s.carry_h + slot * Rp + u;
-          V dh = real == N ? V::load(dy) : V::load(dy, real);
-          if (after) dh = dh + V::load(products.rows[i] + v * N);
-          if (!after || Cell::reads_h) dh = dh + V::load(carry);
+          V dh = load_within(s.dy[slot] + u, real);
+          if (after) {
+            const V product = Cell::gates > 0 ? V::load(products.rows[i] + v * N) : V::zero();
+            dh = dh + through_after(s, product, s.carries ? V::load(carry) : V::zero(), slot, u, real);
+          } else {
+            dh = dh + V::load(carry);
+          }
           if (s.dh) {
             dh.store(s.dh[slot] + u);
           } else {
             const V on = cell_back<Cell, T>(s, dh, slot, u);
-            if constexpr (Cell::reads_h) on.store(carry);
+            if (s.carries) on.store(carry);
           }
         }
       }
@@ -122,13 +176,22 @@ GW_INLINE Index gradient_pitch(const Job<T>& job) {
   return Cell::planes * job.Hp + padded<T>(1);
 }
 
+// A row of zeros serves as gradients of a step and as what is carried beside h.
+template <class Cell, class T>
+GW_INLINE Index zeros_back(const Job<T>& job) {
+  const Index Rp = padded<T>(job.R), widest = Rp > job.Hp ? Rp : job.Hp;
+  return larger(Cell::planes, some(Cell::cells)) * widest;
+}
+
 template <class Cell, class T>
 struct BackwardScratch {
   T *zeros = nullptr, *c_first = nullptr, *carry_h = nullptr, *carry_c = nullptr, *dh = nullptr;
   T *gradient[2] = {}, *output = nullptr, *pack_x = nullptr, *pack_h = nullptr, *pack_r = nullptr;
   T* panel = nullptr;
   const T **after = nullptr, **dy = nullptr, **kept = nullptr, **c = nullptr, **c_before = nullptr;
-  const T **h_before = nullptr, **h = nullptr, **x = nullptr;
+  const T **h_before = nullptr, **h_beside = nullptr, **h = nullptr, **x = nullptr;
+  const T **zone_h = nullptr, **zone_c = nullptr, **scale_after = nullptr;
+  T *h_scaled = nullptr, *first = nullptr, **dscale_after = nullptr, **dh_first = nullptr;
   T **gradients = nullptr, **dh_rows = nullptr, **outputs = nullptr, **dx = nullptr;
   std::uint8_t* reset = nullptr;
   Index chunk_rows = 0, used = 0;
@@ -144,29 +207,35 @@ struct BackwardScratch {
       if (n > most) most = n;
     }
     Cutter<T> cut{memory};
-    const Index widest = Rp > job.Hp ? Rp : job.Hp;
-    zeros = cut.take(Cell::planes * widest);
-    c_first = cut.take(Cell::has_cell ? s.slots * job.Hp : 0);
+    zeros = cut.take(zeros_back<Cell>(job));
+    c_first = cut.take(s.slots * Cell::cells * job.Hp);
     carry_h = cut.take(s.slots * Rp);
-    carry_c = cut.take(Cell::has_cell ? s.slots * job.Hp : 0);
+    carry_c = cut.take(s.slots * Cell::cells * job.Hp);
+    h_scaled = cut.take(job.scale.data ? most * Rp : 0);
     for (T*& g : gradient) g = cut.take(most * gradient_pitch<Cell, T>(job));
     dh = cut.take(job.P ? most * Rp : 0);
+    first = cut.take(s.slots * Rp);
     output = cut.take(job.P ? most * job.Hp : 0);
     pack_x = cut.take(outer_tiles<T>(job.I) * outer_width<T>() * most);
     pack_h = cut.take(outer_tiles<T>(job.R) * outer_width<T>() * most);
     pack_r = cut.take(job.P ? outer_tiles<T>(job.H) * outer_width<T>() * most : 0);
     for (int member = 0; member < job.team; ++member) {
       T* own_panel = cut.take(most * 4 * Vec<T>::N);
-      const T** own[8];
-      for (int i = 0; i < 8; ++i) own[i] = cut.template take<const T*>(most);
-      T** rows[4];
-      for (int i = 0; i < 4; ++i) rows[i] = cut.template take<T*>(most);
+      const T** own[12];
+      for (int i = 0; i < 12; ++i) own[i] = cut.template take<const T*>(most);
+      T** rows[6];
+      for (int i = 0; i < 6; ++i) rows[i] = cut.template take<T*>(most);
       std::uint8_t* own_reset = cut.template take<std::uint8_t>(most);
       if (member == job.rank) {
         panel = own_panel;
         after = own[0], dy = own[1], kept = own[2], c = own[3];
-        c_before = own[4], h_before = own[5], h = own[6], x = own[7];
+        c_before = own[4], h_before = own[5], h = own[6], x = own[7], h_beside = own[8];
+        if (job.zone_h.data) zone_h = own[9];
+        if (job.zone_c.data) zone_c = own[10];
+        if (job.scale.data) scale_after = own[11];
         gradients = rows[0], dh_rows = rows[1], outputs = rows[2], dx = rows[3];
+        if (job.dscale.data) dscale_after = rows[4];
+        dh_first = rows[5];
         reset = own_reset;
       }
     }
@@ -178,7 +247,8 @@ struct BackwardScratch {
 template <class Cell, class T>
 inline Index chunk_rows_back(const Job<T>& job, const BackwardScratch<Cell, T>& f, Index begin, Index end,
                              T* gradient) {
-  const Index pitch = gradient_pitch<Cell, T>(job);
+  constexpr Index C = Cell::cells;
+  const Index pitch = gradient_pitch<Cell, T>(job), Rp = padded<T>(job.R);
   Index row = 0;
   for (Index s = begin; s < end; ++s) {
     for (Index j = 0; j < job.shard.active[s]; ++j, ++row) {
@@ -194,18 +264,34 @@ inline Index chunk_rows_back(const Job<T>& job, const BackwardScratch<Cell, T>& 
       f.x[row] = row_of<T>(job, job.x, j, s);
       if (job.dx.data) f.dx[row] = row_of<T>(job, job.dx, j, s);
       if constexpr (Cell::saved > 0) f.kept[row] = job.gates + r * Cell::saved * job.Hp;
-      if constexpr (Cell::has_cell) {
-        f.c[row] = job.cells + r * job.Hp;
+      if constexpr (C > 0) {
+        f.c[row] = job.cells + r * C * job.Hp;
         f.c_before[row] = fresh    ? f.zeros
-                          : s == 0 ? f.c_first + j * job.Hp
-                                   : job.cells + saved_row(job, j, s - 1) * job.Hp;
+                          : s == 0 ? f.c_first + j * C * job.Hp
+                                   : job.cells + saved_row(job, j, s - 1) * C * job.Hp;
       }
+      if (f.zone_h) f.zone_h[row] = row_of<T>(job, job.zone_h, j, s);
+      if (f.zone_c) f.zone_c[row] = row_of<T>(job, job.zone_c, j, s);
+      f.h_beside[row] = f.h_before[row];
       f.gradients[row] = gradient + row * pitch;
       if (job.P) {
-        f.dh_rows[row] = f.dh + row * padded<T>(job.R);
+        f.dh_rows[row] = f.dh + row * Rp;
         f.outputs[row] = f.output + row * job.Hp;
       }
     }
+  }
+  if (job.scale.data) {  // a member scales its part of the rows, all read them behind the next sync
+    const Share own = share_of(job, row);
+    Index i = 0;
+    for (Index s = begin; s < end; ++s) {
+      for (Index j = 0; j < job.shard.active[s]; ++j, ++i) {
+        T* scaled = f.h_scaled + i * Rp;
+        if (i >= own.first && i < own.last) scale_row(scaled, f.h_before[i], row_of<T>(job, job.scale, j, s), job.R);
+        f.h_before[i] = scaled;
+        if (job.decay) f.h_beside[i] = scaled;
+      }
+    }
+    sync(job);
   }
   return row;
 }
@@ -252,47 +338,59 @@ inline void bulk_back(const Job<T>& job, const BackwardScratch<Cell, T>& f, cons
 
 template <class Cell, class T>
 inline void begin_back(const Job<T>& job, const BackwardScratch<Cell, T>& f) {
+  constexpr Index C = Cell::cells;
   const Index Rp = padded<T>(job.R);
-  clear(f.zeros, Cell::planes * (Rp > job.Hp ? Rp : job.Hp));
+  clear(f.zeros, zeros_back<Cell>(job));
+  clear(f.carry_c, job.shard.slots * C * job.Hp);
+  if (job.dparams) clear(job.dparams, Cell::params * job.Hp);
   for (Index j = 0; j < job.shard.slots; ++j) {
     const Index b = job.shard.sequence[j];
     clear(f.carry_h + j * Rp, Rp);
     if (job.dhn) copy(f.carry_h + j * Rp, job.dhn + b * job.R, job.R);
-    if constexpr (Cell::has_cell) {
-      clear(f.carry_c + j * job.Hp, job.Hp);
-      if (job.dcn) copy(f.carry_c + j * job.Hp, job.dcn + b * job.H, job.H);
-      clear(f.c_first + j * job.Hp, job.Hp);
-      if (job.c0) copy(f.c_first + j * job.Hp, job.c0 + b * job.H, job.H);
-    }
+    if (C && job.dcn) take_cells<Cell>(f.carry_c + j * C * job.Hp, job.dcn + b * C * job.H, job.H, job.Hp);
+  }
+  first_cells<Cell>(job, f.c_first);
+}
+
+// Zeros where no step was.
+template <class T>
+inline void clear_padding(const Job<T>& job, const Rows& rows, Index width) {
+  for (Index j = 0; rows.data && !job.offsets && j < job.shard.slots; ++j) {
+    for (Index t = job.shard.length[j]; t < job.T_steps; ++t)
+      clear(static_cast<T*>(rows.data) + job.shard.sequence[j] * rows.batch_stride + t * rows.time_stride, width);
   }
 }
 
-// Gradients of the initial states, and zeros at padding.
+// Gradients of the initial states and of the scale of the first step, and zeros at padding.
 template <class Cell, class T>
-inline void end_back(const Job<T>& job, const BackwardScratch<Cell, T>& f) {
+inline void end_back(const Job<T>& job, const BackwardScratch<Cell, T>& f, bool carries) {
+  constexpr Index C = Cell::cells;
   const Index Rp = padded<T>(job.R), n = job.shard.steps ? job.shard.active[0] : 0;
-  if (job.dh0) {
-    for (Index j = 0; j < n; ++j) f.dx[j] = job.dh0 + job.shard.sequence[j] * job.R;
-    product<T>(f.after, n, Cell::gates * job.Hp, job.packed_h, nullptr, Rp, job.R, f.dx, 0, panels_of<T>(Rp));
+  if (job.dh0 || job.dscale.data) {
+    for (Index j = 0; j < n; ++j) f.dh_first[j] = f.first + j * Rp;
+    product<T>(f.after, n, Cell::gates * job.Hp, job.packed_h, nullptr, Rp, job.R, f.dh_first, 0, panels_of<T>(Rp));
     for (Index j = 0; j < job.shard.slots; ++j) {
-      T* out = job.dh0 + job.shard.sequence[j] * job.R;
+      const Index b = job.shard.sequence[j];
+      T* out = job.dh0 ? job.dh0 + b * job.R : nullptr;
       const T* carry = f.carry_h + j * Rp;
       if (j >= n) {
-        copy(out, carry, job.R);
-      } else if (Cell::reads_h) {
-        for (Index i = 0; i < job.R; ++i) out[i] += carry[i];
+        if (out) copy(out, carry, job.R);
+        continue;
+      }
+      const T* h0 = job.h0 && !is_reset(job, j, 0) ? job.h0 + b * job.R : f.zeros;
+      const T* scale = job.scale.data ? row_of<T>(job, job.scale, j, 0) : nullptr;
+      T* dscale = job.dscale.data ? row_of<T>(job, job.dscale, j, 0) : nullptr;
+      for (Index i = 0; i < job.R; ++i) {
+        const T beside = carries ? carry[i] : T(0), back = f.dh_first[j][i] + (job.decay ? beside : T(0));
+        if (dscale) dscale[i] = back * h0[i];
+        if (out) out[i] = (scale ? back * scale[i] : back) + (job.decay ? T(0) : beside);
       }
     }
   }
-  if constexpr (Cell::has_cell) {
-    for (Index j = 0; job.dc0 && j < job.shard.slots; ++j)
-      copy(job.dc0 + job.shard.sequence[j] * job.H, f.carry_c + j * job.Hp, job.H);
-  }
-  for (Index j = 0; job.dx.data && !job.offsets && j < job.shard.slots; ++j) {
-    for (Index t = job.shard.length[j]; t < job.T_steps; ++t)
-      clear(static_cast<T*>(job.dx.data) + job.shard.sequence[j] * job.dx.batch_stride + t * job.dx.time_stride,
-            job.I);
-  }
+  for (Index j = 0; C && job.dc0 && j < job.shard.slots; ++j)
+    give_cells<Cell>(job.dc0 + job.shard.sequence[j] * C * job.H, f.carry_c + j * C * job.Hp, job.H, job.Hp);
+  clear_padding(job, job.dx, job.I);
+  clear_padding(job, job.dscale, job.R);
 }
 
 template <class Cell, class T>
@@ -303,6 +401,7 @@ void backward_job(const Job<T>& job) {
   const Index Rp = padded<T>(job.R), pitch = gradient_pitch<Cell, T>(job);
   if (job.rank == 0) begin_back<Cell, T>(job, f);
   sync(job);
+  const bool carries = Cell::reads_h || job.zone_h.data;
   const Share hidden = share_of(job, panels_of<T>(Rp)), units = share_of(job, panels_of<T>(job.Hp));
   int turn = 0;
   const T* later = nullptr;  // gradients of the step after
@@ -315,17 +414,29 @@ void backward_job(const Job<T>& job) {
     for (Index s = end; s-- > begin;) {
       const Index n = shard.active[s], carried = shard.active[s + 1];
       row -= n;
-      for (Index j = 0; j < carried; ++j)
+      for (Index j = 0; j < carried; ++j) {
         f.after[j] = is_reset(job, j, s + 1) ? f.zeros : later + j * pitch + h_first * job.Hp;
-      StepBack<T> step{job.H, job.Hp, Cell::gates * job.Hp, f.after, f.dy + row,
-                       job.P ? f.dh_rows + row : nullptr, f.kept + row, f.c + row, f.c_before + row,
-                       f.h_before + row, f.h + row, f.gradients + row, job.P ? f.outputs + row : nullptr,
-                       f.carry_h, f.carry_c, job.resets ? f.reset + row : nullptr};
+        if (f.scale_after) f.scale_after[j] = row_of<T>(job, job.scale, j, s + 1);
+        if (f.dscale_after) f.dscale_after[j] = row_of<T>(job, job.dscale, j, s + 1);
+      }
+      StepBack<T> step;
+      step.H = job.H, step.Hp = job.Hp, step.K = Cell::gates * job.Hp, step.carries = carries, step.decay = job.decay;
+      step.params = job.params, step.dparams = job.dparams, step.after = f.after;
+      step.scale_after = f.scale_after, step.dscale_after = f.dscale_after;
+      if (f.zone_h) step.zone_h = f.zone_h + row;
+      if (f.zone_c) step.zone_c = f.zone_c + row;
+      if (job.P) step.dh = f.dh_rows + row, step.output = f.outputs + row;
+      if (job.resets) step.reset = f.reset + row;
+      step.dy = f.dy + row, step.kept = f.kept + row, step.c = f.c + row, step.c_before = f.c_before + row;
+      step.h_beside = f.h_beside + row, step.h = f.h + row, step.gradient = f.gradients + row;
+      step.carry_h = f.carry_h, step.carry_c = f.carry_c;
       hidden_back<Cell, T>(step, job.packed_h, job.R, 0, carried, true, hidden);
       hidden_back<Cell, T>(step, job.packed_h, job.R, carried, n, false, hidden);
-      if (job.P) {
-        sync(job);
-        projection_back<Cell, T>(step, job.packed_r, Rp, n, units);
+      if constexpr (Cell::projects) {
+        if (job.P) {
+          sync(job);
+          projection_back<Cell, T>(step, job.packed_r, Rp, n, units);
+        }
       }
       sync(job);
       later = gradient + row * pitch;
@@ -336,7 +447,7 @@ void backward_job(const Job<T>& job) {
   if (job.rank == 0) {
     for (Index j = 0; shard.steps && j < shard.active[0]; ++j)
       f.after[j] = is_reset(job, j, 0) ? f.zeros : later + j * pitch + h_first * job.Hp;
-    end_back<Cell, T>(job, f);
+    end_back<Cell, T>(job, f, carries);
   }
 }
 

@@ -64,7 +64,7 @@ struct Pass {
         z(problem.sizes),
         R(z.R()),
         Hp(padded<T>(z.H)),
-        plan(plan_of(p, z.B * z.T, k.gates * z.H * (z.I + R) * (for_backward ? 2 : 1))),
+        plan(plan_of(p, z.B * z.T, z.H * (k.x_planes * z.I + k.gates * R) * (for_backward ? 2 : 1))),
         layout(z.B, z.T, p.lengths, plan.shards) {}
 
   Job<T> job(int direction, std::size_t shard) const {
@@ -78,7 +78,16 @@ struct Pass {
     j.x = p.x;
     j.y = p.y;
     j.y.data = static_cast<T*>(p.y.data) + direction * R;
-    const Index states = direction * z.B * R, cells = direction * z.B * z.H;
+    const auto own = [&](const Rows& rows, Index width) {
+      Rows mine = rows;
+      if (rows.data) mine.data = static_cast<T*>(rows.data) + direction * width;
+      return mine;
+    };
+    j.scale = own(p.scale, R);
+    j.decay = p.decay;
+    j.zone_h = own(p.zone_h, z.H);
+    j.zone_c = own(p.zone_c, z.H);
+    const Index states = direction * z.B * R, cells = direction * z.B * k.cell_planes * z.H;
     if (p.h0) j.h0 = static_cast<const T*>(p.h0) + states;
     if (p.c0) j.c0 = static_cast<const T*>(p.c0) + cells;
     if (p.hn) j.hn = static_cast<T*>(p.hn) + states;
@@ -172,11 +181,13 @@ struct Packed {
 template <class T>
 void run_small(const Forward& p) {
   const Pass<T> pass(p, false);
-  const Index x = pass.k.x_planes * pass.Hp, bias = x + pass.k.gates * pass.Hp;
-  const Memory<T> memory(bias + pass.k.small_scratch(p.sizes.H, pass.R));
+  const Index x = pass.k.x_planes * pass.Hp, params = x + pass.k.gates * pass.Hp;
+  const Index used = params + pass.k.params * pass.Hp;
+  const Memory<T> memory(used + pass.k.small_scratch(p.sizes.H, pass.R));
   for (int d = 0; d < p.sizes.D; ++d) {
     const Weights& w = p.weights[d];
     pass.k.pack_bias(w, p.sizes.H, memory.get(), memory.get() + x);
+    pass.k.pack_params(w, p.sizes.H, memory.get() + params);
     for (int s = 0; s < pass.shards(); ++s) {
       Job<T> job = pass.job(d, static_cast<std::size_t>(s));
       job.packed_x = static_cast<const T*>(w.w_ih);
@@ -184,7 +195,8 @@ void run_small(const Forward& p) {
       job.packed_r = static_cast<const T*>(w.w_hr);
       job.bias_x = memory.get();
       job.bias_h = memory.get() + x;
-      job.scratch = memory.get() + bias;
+      job.params = memory.get() + params;
+      job.scratch = memory.get() + used;
       pass.k.small(job);
     }
   }
@@ -198,12 +210,13 @@ void run_forward(const Forward& p) {
   std::vector<Packing> kinds = {Packing::input, Packing::hidden};
   if (z.P) kinds.push_back(Packing::projection);
   const Packed<T> packed(pass, kinds);
-  const Index bias = (pass.k.x_planes + pass.k.gates) * pass.Hp;
-  const Memory<T> biases(z.D * bias);
+  const Index bias = (pass.k.x_planes + pass.k.gates) * pass.Hp, beside = bias + pass.k.params * pass.Hp;
+  const Memory<T> biases(z.D * beside);
   std::vector<Job<T>> jobs;
   Index scratch = 0;
   for (int d = 0; d < z.D; ++d) {
-    T* bias_x = biases.get() + d * bias;
+    T* bias_x = biases.get() + d * beside;
+    pass.k.pack_params(p.weights[d], z.H, bias_x + bias);
     pass.k.pack_bias(p.weights[d], z.H, bias_x, bias_x + pass.k.x_planes * pass.Hp);
     for (int s = 0; s < pass.shards(); ++s) {
       Job<T> job = pass.job(d, static_cast<std::size_t>(s));
@@ -212,6 +225,7 @@ void run_forward(const Forward& p) {
       job.packed_r = packed(Packing::projection, d);
       job.bias_x = bias_x;
       job.bias_h = bias_x + pass.k.x_planes * pass.Hp;
+      job.params = bias_x + bias;
       job.team = pass.plan.team;
       scratch += pass.k.forward_scratch(job);
       jobs.push_back(job);
@@ -241,8 +255,10 @@ void run_backward(const Backward& p) {
   const Index size_x = k.gradient_size(Packing::input, z.I, z.H, z.P);
   const Index size_h = k.gradient_size(Packing::hidden, z.I, z.H, z.P);
   const Index size_r = k.gradient_size(Packing::projection, z.I, z.H, z.P);
-  const Index size_b = k.x_planes * pass.Hp + k.gates * pass.Hp + 2 * line;
-  const Index each = padded<T>(size_x) + padded<T>(size_h) + padded<T>(size_r) + padded<T>(size_b);
+  const Index size_b = k.x_planes * pass.Hp + k.gates * pass.Hp + 2 * line, size_p = k.params * pass.Hp;
+  const Index each = padded<T>(size_x) + padded<T>(size_h) + padded<T>(size_r) + padded<T>(size_b) + size_p;
+  const Memory<T> params(z.D * size_p);
+  for (int d = 0; d < z.D; ++d) k.pack_params(p.weights[d], z.H, params.get() + d * size_p);
   const Memory<T> tiles(each * pass.jobs());
   std::vector<Job<T>> jobs;
   Index scratch = 0;
@@ -256,7 +272,11 @@ void run_backward(const Backward& p) {
       job.dy = p.dy;
       job.dy.data = static_cast<T*>(p.dy.data) + d * pass.R;
       job.dx = p.dx;
-      const Index states = d * z.B * pass.R, cells = d * z.B * z.H;
+      job.dscale = p.dscale;
+      if (p.dscale.data) job.dscale.data = static_cast<T*>(p.dscale.data) + d * pass.R;
+      job.params = params.get() + d * size_p;
+      if (g.params) job.dparams = own + (each - size_p);
+      const Index states = d * z.B * pass.R, cells = d * z.B * k.cell_planes * z.H;
       if (p.dhn) job.dhn = static_cast<const T*>(p.dhn) + states;
       if (p.dcn) job.dcn = static_cast<const T*>(p.dcn) + cells;
       if (p.dh0) job.dh0 = static_cast<T*>(p.dh0) + states;
@@ -298,10 +318,10 @@ void run_backward(const Backward& p) {
   const int shards = pass.shards();
   auto finish = [&](int i, int count, bool) {
     for (int d = 0; d < z.D; ++d) {
-      std::vector<const T*> x, h, r, bx, bh;
+      std::vector<const T*> x, h, r, bx, bh, params;
       for (int s = 0; s < shards; ++s) {
         const Job<T>& job = jobs[static_cast<std::size_t>(d * shards + s)];
-        x.push_back(job.dw_x), h.push_back(job.dw_h), r.push_back(job.dw_r);
+        x.push_back(job.dw_x), h.push_back(job.dw_h), r.push_back(job.dw_r), params.push_back(job.dparams);
         bx.push_back(job.db_x), bh.push_back(k.planes > k.gates ? job.db_h : job.db_x);
       }
       const Gradients& g = p.gradients[d];
@@ -310,6 +330,7 @@ void run_backward(const Backward& p) {
       if (g.w_hr) k.unpack(Packing::projection, r.data(), shards, z.I, z.H, z.P, static_cast<T*>(g.w_hr), i, count);
       if (i == 0 && g.b_ih) k.unpack_bias(bx.data(), shards, z.H, true, static_cast<T*>(g.b_ih));
       if (i == 0 && g.b_hh) k.unpack_bias(bh.data(), shards, z.H, false, static_cast<T*>(g.b_hh));
+      if (i == 0 && g.params) k.unpack_params(params.data(), shards, z.H, static_cast<T*>(g.params));
     }
     if (!dx_size) return;
     const Index first = z.B * i / count, last = z.B * (i + 1) / count;
@@ -340,6 +361,11 @@ Status guarded(const Problem& p, void (*f32)(const Problem&), void (*f64)(const 
 
 }  // namespace
 
+Traits traits(Cell cell) {
+  const CellKernels<float>& k = kernels_of<float>(cell);
+  return {k.gates, k.x_planes, k.cell_planes, k.params, k.projects, k.zones};
+}
+
 std::int64_t saved_size(Cell cell, bool f64, std::int64_t D, std::int64_t rows, std::int64_t H) {
   const auto size = [&](const auto& k, Index Hp) { return D * rows * (k.saved_planes + k.cell_planes) * Hp; };
   return f64 ? size(kernels_of<double>(cell), padded<double>(H)) : size(kernels_of<float>(cell), padded<float>(H));
@@ -361,7 +387,10 @@ const char* fault(const Forward& p) {
   if (static_cast<int>(p.cell) < 0 || static_cast<int>(p.cell) >= cell_count) return "unknown cell";
   if (z.D != 1 && z.D != 2) return "there are 1 or 2 directions";
   if (z.B < 0 || z.T < 0 || z.I < 0 || z.H < 1 || z.P < 0) return "a size is negative, or hidden_size is 0";
-  if (z.P && p.cell != Cell::lstm) return "only the LSTM has a projection";
+  const Traits of = traits(p.cell);
+  if (z.P && !of.projects) return "this cell has no projection";
+  if (p.zone_c.data && !of.zones) return "zoneout of c goes with cells of the LSTM family only";
+  if (z.P && (p.zone_h.data || p.zone_c.data)) return "zoneout does not go with a projection";
   if (z.P >= z.H && z.P) return "the projection must be smaller than hidden_size";
   if (z.H > (1 << 20) || z.I > (1 << 24)) return "a size is out of range";
   if (z.B && z.T > most / z.B) return "a size is out of range";
@@ -380,15 +409,15 @@ const char* fault(const Forward& p) {
   if ((rows || padding) && !p.y.data) return "y is absent";
   for (int d = 0; d < z.D; ++d) {
     const Weights& w = p.weights[d];
-    if ((!w.w_ih && z.I) || !w.w_hh) return "a weight is absent";
-    if ((w.b_ih == nullptr) != (w.b_hh == nullptr)) return "one of two biases is absent";
+    if ((!w.w_ih && z.I) || (!w.w_hh && of.gates)) return "a weight is absent";
+    if (of.gates && (w.b_ih == nullptr) != (w.b_hh == nullptr)) return "one of two biases is absent";
     if (z.P && !w.w_hr) return "the projection's weight is absent";
   }
   return nullptr;
 }
 
 Status forward(const Forward& p) {
-  if (p.sizes.B && (!p.hn || (p.cell == Cell::lstm && !p.cn))) return Status::bad_argument;
+  if (fault(p) || (p.sizes.B && (!p.hn || (traits(p.cell).cells && !p.cn)))) return Status::bad_argument;
   return guarded<Forward>(p, run_forward<float>, run_forward<double>);
 }
 

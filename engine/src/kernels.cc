@@ -7,7 +7,9 @@
 #include "backward.h"
 #include "cells/gru.h"
 #include "cells/lstm.h"
+#include "cells/minimal.h"
 #include "cells/rnn.h"
+#include "cells/slstm.h"
 #include "forward.h"
 #include "peak.h"
 #include "small.h"
@@ -80,15 +82,35 @@ void pack_bias(const Weights& weights, Index H, T* bias_x, T* bias_h) {
   const T* b_hh = static_cast<const T*>(weights.b_hh);
   clear(bias_x, Cell::x_planes * Hp);
   clear(bias_h, Cell::gates * Hp);
-  if (!b_ih || !b_hh) return;
+  if (!b_ih || (Cell::gates && !b_hh)) return;
   for (int p = 0; p < Cell::x_planes; ++p) {
     const int gate = Cell::x_gate[p];
     const bool apart = Cell::bias_h >= 0 && Cell::h_gate[Cell::bias_h] == gate;
     for (Index u = 0; u < H; ++u)
-      bias_x[p * Hp + u] = apart ? b_ih[gate * H + u] : b_ih[gate * H + u] + b_hh[gate * H + u];
+      bias_x[p * Hp + u] = apart || !Cell::gates ? b_ih[gate * H + u] : b_ih[gate * H + u] + b_hh[gate * H + u];
   }
   if constexpr (Cell::bias_h >= 0)
     copy(bias_h + Cell::bias_h * Hp, b_hh + Cell::h_gate[Cell::bias_h] * H, H);
+}
+
+template <class Cell, class T>
+void pack_params(const Weights& weights, Index H, T* out) {
+  const T* from = static_cast<const T*>(weights.params);
+  for (int k = 0; k < Cell::params; ++k) {
+    clear(out + k * padded<T>(H), H);
+    if (from) copy(out + k * padded<T>(H), from + k * H, H);
+    clear(out + k * padded<T>(H) + H, padded<T>(H) - H);
+  }
+}
+
+template <class Cell, class T>
+void unpack_params(const T* const* sums, int count, Index H, T* out) {
+  for (int k = 0; k < Cell::params; ++k) {
+    copy(out + k * H, sums[0] + k * padded<T>(H), H);
+    for (int i = 1; i < count; ++i) {
+      for (Index u = 0; u < H; ++u) out[k * H + u] += sums[i][k * padded<T>(H) + u];
+    }
+  }
 }
 
 template <class Cell, class T>
@@ -120,7 +142,7 @@ void unpack(Packing what, const T* const* tiles, int count, Index I, Index H, In
 
 template <class Cell, class T>
 void unpack_bias(const T* const* sums, int count, Index H, bool of_x, T* out) {
-  constexpr int planes = Cell::gates;
+  const int planes = of_x ? Cell::x_planes : Cell::gates;
   for (int p = 0; p < planes; ++p) {
     T* to = out + (of_x ? Cell::x_gate[p] : Cell::h_gate[p]) * H;
     copy(to, sums[0] + p * padded<T>(H), H);
@@ -153,15 +175,15 @@ void pack_for_stream(const Weights& w, Index I, Index H, Index P, T* out) {
 // A block of rows at a time: pointers, h before the projection and c in whole vectors.
 constexpr Index stream_rows = 64;
 
-template <class T>
+template <class Cell, class T>
 Index stream_scratch(Index B, Index H) {
-  return 2 * (B < stream_rows ? B : stream_rows) * padded<T>(H);
+  return (1 + Cell::cells) * (B < stream_rows ? B : stream_rows) * padded<T>(H);
 }
 
 template <class Cell, class T, class W>
 void step_of_stream(const StreamLayer<T>& s, Index B) {
   const Index R = s.P ? s.P : s.H, Hp = padded<T>(s.H);
-  const T *x[stream_rows], *h_before[stream_rows];
+  const T *x[stream_rows], *h_before[stream_rows], *zone_h[stream_rows], *zone_c[stream_rows];
   T *h[stream_rows], *c[stream_rows], *out[stream_rows];
   for (Index b0 = 0; b0 < B; b0 += stream_rows) {
     const Index n = B - b0 < stream_rows ? B - b0 : stream_rows;
@@ -169,19 +191,18 @@ void step_of_stream(const StreamLayer<T>& s, Index B) {
       x[i] = s.x + (b0 + i) * s.I;
       h_before[i] = h[i] = s.h + (b0 + i) * R;
       out[i] = s.scratch + i * Hp;
-      c[i] = s.scratch + (n + i) * Hp;
-      if constexpr (Cell::has_cell) {
-        copy(c[i], s.c + (b0 + i) * s.H, s.H);
-        clear(c[i] + s.H, Hp - s.H);
-      }
+      c[i] = s.scratch + (n + i * Cell::cells) * Hp;
+      take_cells<Cell>(c[i], s.c + (b0 + i) * Cell::cells * s.H, s.H, Hp);
+      zone_h[i] = s.zone_h, zone_c[i] = s.zone_c;
     }
-    const StreamStep<T> step{s.I, s.H, Hp, R, s.bias_x, s.bias_h, x, h_before, c, out};
+    const StreamStep<T> step{s.I, s.H, Hp, R, s.bias_x, s.bias_h, s.params, s.zone_h ? zone_h : nullptr,
+                             s.zone_c ? zone_c : nullptr, x, h_before, c, out};
     stream_step<Cell, T, W>(step, static_cast<const W*>(s.panels), n);
     if (s.P)
       product<T>(out, n, s.H, s.packed_r, nullptr, padded<T>(s.P), s.P, h, 0, panels_of<T>(padded<T>(s.P)));
     for (Index i = 0; i < n; ++i) {
       if (!s.P) copy(h[i], out[i], s.H);
-      if constexpr (Cell::has_cell) copy(s.c + (b0 + i) * s.H, c[i], s.H);
+      give_cells<Cell>(s.c + (b0 + i) * Cell::cells * s.H, c[i], s.H, Hp);
     }
   }
 }
@@ -212,22 +233,38 @@ constexpr void (*half_step())(const StreamLayer<T>&, Index) {
 template <class Cell, class T>
 constexpr CellKernels<T> cell_kernels() {
   return {packed_size<Cell, T>, forward_scratch<Cell, T>, backward_scratch<Cell, T>,
-          gradient_size<Cell, T>, pack<Cell, T>, pack_bias<Cell, T>,
+          gradient_size<Cell, T>, pack<Cell, T>, pack_bias<Cell, T>, pack_params<Cell, T>,
           forward_job<Cell, T>, backward_job<Cell, T>, small_job<Cell, T>, small_scratch<Cell, T>,
-          unpack<Cell, T>, unpack_bias<Cell, T>,
-          size_of_stream<Cell, T>, stream_scratch<T>, pack_for_stream<Cell, T>, step_of_stream<Cell, T, T>,
+          unpack<Cell, T>, unpack_bias<Cell, T>, unpack_params<Cell, T>,
+          size_of_stream<Cell, T>, stream_scratch<Cell, T>, pack_for_stream<Cell, T>, step_of_stream<Cell, T, T>,
           half_step<Cell, T>(), sequence_scratch<Cell, T>, stream_sequence<Cell, T, T>, half_sequence<Cell, T>(),
-          Cell::saved,              Cell::has_cell,
-          Cell::x_planes,        Cell::gates,              Cell::planes};
+          Cell::saved, Cell::cells, Cell::x_planes, Cell::gates, Cell::planes, Cell::params, Cell::zones, Cell::projects};
 }
 
-constexpr Kernels table = {
-    {cell_kernels<Lstm, float>(), cell_kernels<Gru, float>(), cell_kernels<Rnn<false>, float>(),
-     cell_kernels<Rnn<true>, float>()},
-    {cell_kernels<Lstm, double>(), cell_kernels<Gru, double>(), cell_kernels<Rnn<false>, double>(),
-     cell_kernels<Rnn<true>, double>()},
-    peak,
+// In the order of `Cell` (engine.h).
+template <class... Cells>
+struct List {
+  template <class T>
+  static constexpr void fill(CellKernels<T> (&out)[cell_count]) {
+    static_assert(sizeof...(Cells) == cell_count);
+    int i = 0;
+    ((out[i++] = cell_kernels<Cells, T>()), ...);
+  }
 };
+
+using All = List<Lstm, Gru, Rnn<false>, Rnn<true>, LstmOf<peepholes>, LstmOf<no_input_gate | coupled | peepholes>,
+                 LstmOf<no_forget_gate | peepholes>, LstmOf<no_input_gate | peepholes>,
+                 LstmOf<no_output_gate | peepholes>, LstmOf<no_input_activation | peepholes>,
+                 LstmOf<no_output_activation | peepholes>, Slstm, MinLstm, MinGru>;
+
+constexpr Kernels make_table() {
+  Kernels k{};
+  All::fill(k.f32);
+  All::fill(k.f64);
+  k.peak = peak;
+  return k;
+}
+constexpr Kernels table = make_table();
 
 }  // namespace
 

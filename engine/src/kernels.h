@@ -42,16 +42,20 @@ struct Job {
   T *hn = nullptr, *cn = nullptr;
   T *gates = nullptr, *cells = nullptr;  // this direction's part of `saved`; null: inference
   const T *packed_x = nullptr, *bias_x = nullptr, *packed_h = nullptr, *bias_h = nullptr, *packed_r = nullptr;
+  const T* params = nullptr;   // planes of Hp
+  Rows scale, zone_h, zone_c;  // begin at this direction's columns; no data: absent
+  bool decay = false;
   T* scratch = nullptr;  // of `scratch_size` elements, a cache line's alignment; shared by a team
   int rank = 0, team = 1;
   void (*sync)(void*) = nullptr;  // all of the team arrive before any goes on
   void* barrier = nullptr;
 
   // Backward only; packed_* are then the weights as backward multiplies them.
-  Rows dy, dx;
+  Rows dy, dx, dscale;
   const T *dhn = nullptr, *dcn = nullptr;
   T *dh0 = nullptr, *dc0 = nullptr;
   T *dw_x = nullptr, *dw_h = nullptr, *db_x = nullptr, *db_h = nullptr, *dw_r = nullptr;  // tiles
+  T* dparams = nullptr;  // planes of Hp, added to
 };
 
 // One layer of a stream, B rows.
@@ -61,8 +65,9 @@ struct StreamLayer {
   const T *bias_x = nullptr, *bias_h = nullptr;
   const void* panels = nullptr;  // T, or half precision
   const T* packed_r = nullptr;
+  const T *params = nullptr, *zone_h = nullptr, *zone_c = nullptr;  // planes of Hp, Hp, Hp; zones may be null
   const T* x = nullptr;  // (B, I), or (B, steps, I)
-  T *h = nullptr, *c = nullptr;
+  T *h = nullptr, *c = nullptr;  // (B, R), (B, C*H)
   T* scratch = nullptr;  // stream_scratch() elements
 };
 
@@ -78,6 +83,7 @@ struct CellKernels {
   // panels `part` of `parts`
   void (*pack)(Packing, const Weights&, Index I, Index H, Index P, T* out, int part, int parts);
   void (*pack_bias)(const Weights&, Index H, T* bias_x, T* bias_h);  // x_planes*Hp and gates*Hp
+  void (*pack_params)(const Weights&, Index H, T* out);              // params*Hp
   void (*forward)(const Job<T>&);
   void (*backward)(const Job<T>&);
   void (*small)(const Job<T>&);  // forward for inference, packed_* being torch's weights
@@ -85,6 +91,7 @@ struct CellKernels {
   // torch's layout from the tiles, adding those of `count` shards
   void (*unpack)(Packing, const T* const* tiles, int count, Index I, Index H, Index P, T* out, int part, int parts);
   void (*unpack_bias)(const T* const* sums, int count, Index H, bool of_x, T* out);
+  void (*unpack_params)(const T* const* sums, int count, Index H, T* out);
   Index (*stream_size)(Index I, Index H, Index P);
   Index (*stream_scratch)(Index B, Index H);
   void (*pack_stream)(const Weights&, Index I, Index H, Index P, T* out);
@@ -93,7 +100,8 @@ struct CellKernels {
   Index (*sequence_scratch)(Index B, Index steps, Index H);
   void (*stream_sequence)(const StreamLayer<T>&, Index B, Index steps, T* y);
   void (*stream_sequence_half)(const StreamLayer<T>&, Index B, Index steps, T* y);  // null for double
-  int saved_planes, cell_planes, x_planes, gates, planes;
+  int saved_planes, cell_planes, x_planes, gates, planes, params;
+  bool zones, projects;
 };
 
 struct Kernels {

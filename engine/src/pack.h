@@ -86,7 +86,7 @@ inline void pack_transposed(const T* w, const int* gate, int planes, Index H, In
 // Units of a panel of the step: U vectors of units, all gates of each, so that a tile is 3 or 4 vectors wide.
 template <class Cell>
 constexpr int max_unit_vectors() {
-  return Cell::gates == 1 ? 4 : 1;
+  return Cell::gates == 1 && Cell::x_planes == 1 ? 4 : 1;
 }
 
 template <class Cell, class T>

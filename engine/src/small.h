@@ -40,7 +40,7 @@ GW_INLINE Vec<T> dots(const T* w, Index rows, const T* a, Index K) {
 
 template <class Cell, class T>
 constexpr Index small_scratch(Index H, Index R) {
-  return padded<T>(R) + 3 * padded<T>(H) + (Cell::x_planes + Cell::gates) * padded<T>(H);
+  return 2 * padded<T>(R) + (Cell::cells * 2 + 1 + Cell::x_planes) * padded<T>(H);
 }
 
 // Like forward_job in inference, one sequence after the other.  job.packed_x, packed_h, packed_r are
@@ -51,7 +51,8 @@ void small_job(const Job<T>& job) {
   constexpr Index N = V::N;
   Cutter<T> cut{job.scratch};
   T* zeros = cut.take(job.R);
-  T* c = cut.take(job.Hp);
+  T* scaled = cut.take(job.scale.data ? job.R : 0);
+  T* c = cut.take(Cell::cells * job.Hp);
   T* out = cut.take(job.Hp);
   T* inputs = cut.take(Cell::x_planes * job.Hp);
   Buffer<T> products;
@@ -60,15 +61,28 @@ void small_job(const Job<T>& job) {
   for (Index slot = 0; slot < job.shard.slots; ++slot) {
     const Index b = job.shard.sequence[slot], L = job.shard.length[slot];
     const T* h = job.h0 ? job.h0 + b * job.R : zeros;
-    clear(c, job.Hp);
-    if (Cell::has_cell && job.c0) copy(c, job.c0 + b * job.H, job.H);
+    clear(c, Cell::cells * job.Hp);
+    if (job.c0) take_cells<Cell>(c, job.c0 + b * Cell::cells * job.H, job.H, job.Hp);
     for (Index s = 0; s < L; ++s) {
       const T* x = row_of<T>(job, job.x, slot, s);
       T* y = row_of<T>(job, job.y, slot, s);
       if (is_reset(job, slot, s)) {
         h = zeros;
-        clear(c, job.Hp);
+        clear(c, Cell::cells * job.Hp);
       }
+      const T *h_row[1] = {h}, *beside[1] = {h}, *c_row[1] = {c}, *zone_h[1] = {}, *zone_c[1] = {};
+      T *gates_row[1] = {inputs}, *c_out[1] = {c}, *out_row[1] = {out};
+      if (job.scale.data) {
+        scale_row(scaled, h, row_of<T>(job, job.scale, slot, s), job.R);
+        h_row[0] = scaled;
+        if (job.decay) beside[0] = scaled;
+      }
+      Step<T> step;
+      step.H = job.H, step.Hp = step.pitch = step.out_width = job.Hp, step.R = job.R, step.params = job.params;
+      step.h_before = h_row, step.h_beside = beside, step.c_before = c_row, step.c = c_out;
+      step.gates = gates_row, step.out = out_row;
+      if (job.zone_h.data) zone_h[0] = row_of<T>(job, job.zone_h, slot, s), step.zone_h = zone_h;
+      if (job.zone_c.data) zone_c[0] = row_of<T>(job, job.zone_c, slot, s), step.zone_c = zone_c;
       for (Index u0 = 0; u0 < job.Hp; u0 += N) {
         const Index units = within(job.H - u0, N);
         for (int p = 0; p < Cell::x_planes; ++p) {
@@ -76,13 +90,9 @@ void small_job(const Job<T>& job) {
           (sum + V::load(job.bias_x + p * job.Hp + u0)).store(inputs + p * job.Hp + u0);
         }
         for (int g = 0; g < Cell::gates; ++g) {
-          const V sum = dots<T>(job.packed_h + (Cell::h_gate[g] * job.H + u0) * job.R, units, h, job.R);
+          const V sum = dots<T>(job.packed_h + (Cell::h_gate[g] * job.H + u0) * job.R, units, h_row[0], job.R);
           (sum + V::load(job.bias_h + g * job.Hp + u0)).store(products.data + g * N);
         }
-        const T* h_row[1] = {h};
-        const T* c_row[1] = {c};
-        T *gates_row[1] = {inputs}, *c_out[1] = {c}, *out_row[1] = {out};
-        const Step<T> step{job.H, job.Hp, job.R, h_row, c_row, gates_row, c_out, out_row, job.Hp, false};
         step_cells<Cell, T>(step, products, 0, 1, u0, 1);
       }
       if (job.P) {
@@ -96,7 +106,7 @@ void small_job(const Job<T>& job) {
       h = y;
     }
     copy(job.hn + b * job.R, h, job.R);
-    if constexpr (Cell::has_cell) copy(job.cn + b * job.H, c, job.H);
+    give_cells<Cell>(job.cn + b * Cell::cells * job.H, c, job.H, job.Hp);
     for (Index t = L; !job.offsets && t < job.T_steps; ++t)
       clear(static_cast<T*>(job.y.data) + b * job.y.batch_stride + t * job.y.time_stride, job.R);
   }

@@ -35,7 +35,8 @@ inline void pack_stream(const T* w_ih, const T* w_hh, Index I, Index H, Index R,
 template <class T>
 struct StreamStep {
   Index I, H, Hp, R;
-  const T *bias_x, *bias_h;
+  const T *bias_x, *bias_h, *params;
+  const T *const *zone_h, *const *zone_c;  // (B) rows of Hp, or null
   const T* const* x;         // (B) rows of I
   const T* const* h_before;  // (B) rows of R
   T* const* c;               // (B) rows of Hp, in place
@@ -50,7 +51,9 @@ void stream_step(const StreamStep<T>& s, const W* panel, Index B) {
   Buffer<T> inputs, products;
   T* gates[most_rows];
   T bias_x[4 * N], bias_h[4 * N];
-  Step<T> step{s.H, N, s.R, s.h_before, const_cast<const T* const*>(s.c), gates, s.c, s.out, s.Hp, false};
+  Step<T> step;
+  step.H = s.H, step.Hp = step.out_width = s.Hp, step.R = s.R, step.pitch = N, step.params = s.params;
+  step.gates = gates;
   for (Index u0 = 0; u0 < s.Hp; u0 += width) {
     const int U = static_cast<int>(within(s.Hp - u0, width) / N);
     for (int v = 0; v < U; ++v) {
@@ -62,11 +65,13 @@ void stream_step(const StreamStep<T>& s, const W* panel, Index B) {
     const W* of_h = panel + s.I * U * X * N;
     for_row_tiles(rows_of<T>(U * (G > X ? G : X)), 0, B, [&](Index row, int m) {
       tile_of<T, W>(m, U * X)(s.x + row, panel, s.I, bias_x, inputs.rows);
-      tile_of<T, W>(m, U * G)(s.h_before + row, of_h, s.R, bias_h, products.rows);
-      // step_cells reads gates[row] + u0 + p*step.Hp: the tile's own row, gate by gate
+      if constexpr (G > 0) tile_of<T, W>(m, U * G)(s.h_before + row, of_h, s.R, bias_h, products.rows);
+      // step_cells reads gates[row] + u0 + p*pitch: the tile's own row, gate by gate
       for (int i = 0; i < m; ++i) gates[i] = inputs.rows[i] - u0;
       Step<T> own = step;
-      own.h_before = s.h_before + row;
+      own.h_before = own.h_beside = s.h_before + row;
+      if (s.zone_h) own.zone_h = s.zone_h + row;
+      if (s.zone_c) own.zone_c = s.zone_c + row;
       own.c_before = const_cast<const T* const*>(s.c) + row;
       own.c = s.c + row;
       own.out = s.out + row;
@@ -87,7 +92,7 @@ GW_INLINE Index sequence_chunk(Index B, Index steps, Index Hp) {
 template <class Cell, class T>
 struct SequenceScratch {
   T *inputs = nullptr, *c = nullptr, *out = nullptr;
-  const T **x = nullptr, **h_before = nullptr;
+  const T **x = nullptr, **h_before = nullptr, **zone_h = nullptr, **zone_c = nullptr;
   T **inputs_rows = nullptr, **gates = nullptr, **c_rows = nullptr, **out_rows = nullptr, **y_rows = nullptr;
   Index chunk, used;
 
@@ -95,10 +100,12 @@ struct SequenceScratch {
     Cutter<T> cut{memory};
     const Index rows = chunk * B;
     inputs = cut.take(rows * Cell::x_planes * Hp);
-    c = cut.take(B * Hp);
+    c = cut.take(B * Cell::cells * Hp);
     out = cut.take(B * Hp);
     x = cut.template take<const T*>(rows);
     h_before = cut.template take<const T*>(B);
+    zone_h = cut.template take<const T*>(B);
+    zone_c = cut.template take<const T*>(B);
     inputs_rows = cut.template take<T*>(rows);
     gates = cut.template take<T*>(B);
     c_rows = cut.template take<T*>(B);
@@ -115,10 +122,10 @@ void stream_sequence(const StreamLayer<T>& s, Index B, Index steps, T* y) {
   const Index R = s.P ? s.P : s.H, Hp = padded<T>(s.H), pitch = X * Hp;
   SequenceScratch<Cell, T> f(B, steps, Hp, s.scratch);
   for (Index b = 0; b < B; ++b) {
-    f.c_rows[b] = f.c + b * Hp;
+    f.c_rows[b] = f.c + b * Cell::cells * Hp;
     f.out_rows[b] = f.out + b * Hp;
-    clear(f.c_rows[b], Hp);
-    if constexpr (Cell::has_cell) copy(f.c_rows[b], s.c + b * s.H, s.H);
+    f.zone_h[b] = s.zone_h, f.zone_c[b] = s.zone_c;
+    take_cells<Cell>(f.c_rows[b], s.c + b * Cell::cells * s.H, s.H, Hp);
   }
   T bias[4 * N];
   const auto gather = [&](const T* from, Index gates, Index u0, Index U) {
@@ -148,8 +155,13 @@ void stream_sequence(const StreamLayer<T>& s, Index B, Index steps, T* y) {
         f.y_rows[b] = y + (b * steps + t) * R;
         f.h_before[b] = t ? f.y_rows[b] - R : s.h + b * R;
       }
-      Step<T> step{s.H,     N,        R, f.h_before, const_cast<const T* const*>(f.c_rows), f.gates,
-                   f.c_rows, s.P ? f.out_rows : f.y_rows, s.P ? Hp : s.H, false};
+      Step<T> step;
+      step.H = s.H, step.Hp = Hp, step.R = R, step.pitch = N, step.params = s.params;
+      step.h_before = step.h_beside = f.h_before, step.c_before = const_cast<const T* const*>(f.c_rows);
+      step.gates = f.gates, step.c = f.c_rows;
+      step.out = s.P ? f.out_rows : f.y_rows, step.out_width = s.P ? Hp : s.H;
+      if (s.zone_h) step.zone_h = f.zone_h;
+      if (s.zone_c) step.zone_c = f.zone_c;
       panel = static_cast<const W*>(s.panels);
       for (Index u0 = 0; u0 < Hp; u0 += width) {
         const Index U = within(Hp - u0, width) / N;
@@ -157,10 +169,10 @@ void stream_sequence(const StreamLayer<T>& s, Index B, Index steps, T* y) {
         panel += s.I * U * X * N;
         gather(s.bias_h, G, u0, U);
         products.shape(nv);
-        // step_cells reads gates[row] + u0 + p*step.Hp: the panel's own part of the row, gate by gate
+        // step_cells reads gates[row] + u0 + p*pitch: the panel's own part of the row, gate by gate
         for (Index b = 0; b < B; ++b) f.gates[b] = f.inputs + ((t - begin) * B + b) * pitch + u0 * X - u0;
-        for_row_tiles(rows_of<T>(nv), 0, B, [&](Index row, int m) {
-          tile_of<T, W>(m, nv)(f.h_before + row, panel, R, bias, products.rows);
+        for_row_tiles(rows_of<T>(larger(nv, 1)), 0, B, [&](Index row, int m) {
+          if constexpr (G > 0) tile_of<T, W>(m, nv)(f.h_before + row, panel, R, bias, products.rows);
           step_cells<Cell, T>(step, products, row, m, u0, static_cast<int>(U));
         });
         panel += R * U * G * N;
@@ -172,7 +184,7 @@ void stream_sequence(const StreamLayer<T>& s, Index B, Index steps, T* y) {
   }
   for (Index b = 0; b < B; ++b) {
     copy(s.h + b * R, y + (b * steps + steps - 1) * R, R);
-    if constexpr (Cell::has_cell) copy(s.c + b * s.H, f.c_rows[b], s.H);
+    give_cells<Cell>(s.c + b * Cell::cells * s.H, f.c_rows[b], s.H, Hp);
   }
 }
 

@@ -37,9 +37,10 @@ void* aligned(std::size_t bytes) {
 
 // What is packed of one layer.
 struct Stream::Packed {
-  void *panels = nullptr, *bias_x = nullptr, *bias_h = nullptr, *packed_r = nullptr;
+  void *panels = nullptr, *bias_x = nullptr, *bias_h = nullptr, *packed_r = nullptr, *params = nullptr;
+  void *zone_h = nullptr, *zone_c = nullptr;
   ~Packed() {
-    for (void* p : {panels, bias_x, bias_h, packed_r}) std::free(p);
+    for (void* p : {panels, bias_x, bias_h, packed_r, params, zone_h, zone_c}) std::free(p);
   }
 
   template <class T>
@@ -50,6 +51,9 @@ struct Stream::Packed {
     s.bias_h = static_cast<const T*>(bias_h);
     s.panels = panels;
     s.packed_r = static_cast<const T*>(packed_r);
+    s.params = static_cast<const T*>(params);
+    s.zone_h = static_cast<const T*>(zone_h);
+    s.zone_c = static_cast<const T*>(zone_c);
     return s;
   }
 
@@ -62,6 +66,16 @@ struct Stream::Packed {
     bias_x = aligned(static_cast<std::size_t>(k.x_planes * Hp) * sizeof(T));
     bias_h = aligned(static_cast<std::size_t>(k.gates * Hp) * sizeof(T));
     k.pack_bias(l.weights, l.H, static_cast<T*>(bias_x), static_cast<T*>(bias_h));
+    params = aligned(static_cast<std::size_t>(k.params * Hp) * sizeof(T));
+    k.pack_params(l.weights, l.H, static_cast<T*>(params));
+    const auto row_of = [Hp](double share) -> void* {
+      if (share == 0) return nullptr;
+      T* row = static_cast<T*>(aligned(static_cast<std::size_t>(Hp) * sizeof(T)));
+      std::fill_n(row, Hp, static_cast<T>(share));
+      return row;
+    };
+    zone_h = row_of(l.zone_h);
+    zone_c = row_of(l.zone_c);
     if (l.P) {
       packed_r = aligned(static_cast<std::size_t>(k.packed_size(Packing::projection, l.I, l.H, l.P)) * sizeof(T));
       k.pack(Packing::projection, l.weights, l.I, l.H, l.P, static_cast<T*>(packed_r), 0, 1);
@@ -86,6 +100,11 @@ Stream::Stream(Cell cell, bool f64, bool half, const std::vector<Layer>& layers)
     probe.cell = cell;
     probe.sizes = {1, 0, 0, l.I, l.H, l.P};
     probe.weights[0] = l.weights;
+    double there = 0;  // only whether there is a zone is asked
+    probe.zone_h.data = l.zone_h != 0 ? &there : nullptr;
+    probe.zone_c.data = l.zone_c != 0 ? &there : nullptr;
+    if (!(l.zone_h >= 0 && l.zone_h <= 1 && l.zone_c >= 0 && l.zone_c <= 1))
+      throw std::invalid_argument("a share that stays lies between 0 and 1");
     if (const char* why = fault(probe)) throw std::invalid_argument(why);
     if (z && (l.H != layers[0].H || l.P != layers[0].P))
       throw std::invalid_argument("all layers must have the same sizes");
@@ -115,7 +134,7 @@ Status Stream::run(std::int64_t B, const T* x, T* h, T* c, T* out) const {
     StreamLayer<T> s = packed_[z]->layer<T>(layers_[z]);
     s.x = x;
     s.h = h + static_cast<Index>(z) * B * R;
-    s.c = c ? c + static_cast<Index>(z) * B * H : nullptr;
+    s.c = c ? c + static_cast<Index>(z) * B * k.cell_planes * H : nullptr;
     s.scratch = scratch.data();
     step(s, B);
     x = s.h;
@@ -126,7 +145,7 @@ Status Stream::run(std::int64_t B, const T* x, T* h, T* c, T* out) const {
 
 Status Stream::step(std::int64_t B, const void* x, void* h, void* c, void* out) const {
   if (B <= 0) return B < 0 ? Status::bad_argument : Status::ok;
-  if (!h || (cell_ == Cell::lstm && !c) || (layers_[0].I && !x)) return Status::bad_argument;
+  if (!h || (traits(cell_).cells && !c) || (layers_[0].I && !x)) return Status::bad_argument;
   if (f64_)
     return run(B, static_cast<const double*>(x), static_cast<double*>(h), static_cast<double*>(c),
                static_cast<double*>(out));
@@ -147,7 +166,7 @@ Status Stream::run_sequence(std::int64_t B, std::int64_t steps, const T* x, T* h
       StreamLayer<T> s = m.layer<T>(layers_[z]);
       s.x = x;
       s.h = h + at * R;
-      s.c = c ? c + at * H : nullptr;
+      s.c = c ? c + at * k.cell_planes * H : nullptr;
       s.scratch = scratch.get();
       forward(s, B, steps, y);
       x = y;
@@ -161,7 +180,7 @@ Status Stream::run_sequence(std::int64_t B, std::int64_t steps, const T* x, T* h
 Status Stream::forward(std::int64_t B, std::int64_t steps, const void* x, void* h, void* c, void* y) const {
   if (B < 0 || steps < 0) return Status::bad_argument;
   if (B == 0 || steps == 0) return Status::ok;
-  if (!h || !y || (cell_ == Cell::lstm && !c) || (layers_[0].I && !x)) return Status::bad_argument;
+  if (!h || !y || (traits(cell_).cells && !c) || (layers_[0].I && !x)) return Status::bad_argument;
   if (f64_)
     return run_sequence(B, steps, static_cast<const double*>(x), static_cast<double*>(h),
                         static_cast<double*>(c), static_cast<double*>(y));

@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 
 Place = tuple[int, int, int]  # address, batch stride, time stride (elements)
 Sizes = tuple[int, int, int, int, int, int]  # D, B, T, I, H, P
-Five = Sequence[int]  # w_ih, w_hh, b_ih, b_hh, w_hr
+Six = Sequence[int]  # w_ih, w_hh, b_ih, b_hh, w_hr, params
+Modifiers = tuple[Place, Place, Place]  # scale, zone_h, zone_c
 
-Layer = tuple[Any, ...]  # I, H, P, then the five arrays of Five or None
+# I, H, P, then the six arrays of Six or None, then the shares of h' and c' that stay
+Layer = tuple[Any, ...]
 
 def info() -> dict[str, Any]: ...
 def peak(f64: bool, seconds: float, /) -> float: ...
@@ -18,6 +20,7 @@ def adopt_openmp(library: str, spins: bool, /) -> bool: ...
 def drop_memory() -> int: ...
 def empty(n: int, f64: bool, /) -> NDArray[np.floating[Any]]: ...
 def saved_size(cell: int, f64: bool, D: int, rows: int, H: int, P: int, /) -> int: ...
+def traits(cell: int, /) -> dict[str, Any]: ...
 def forward(
     cell: int,
     f64: bool,
@@ -29,8 +32,10 @@ def forward(
     offsets: int,
     resets: int,
     states: tuple[int, int, int, int],
-    weights: Sequence[Five],
+    weights: Sequence[Six],
     saved: int,
+    modifiers: Modifiers,
+    decay: bool,
     /,
 ) -> None: ...
 def backward(
@@ -44,12 +49,15 @@ def backward(
     offsets: int,
     resets: int,
     states: tuple[int, int],
-    weights: Sequence[Five],
+    weights: Sequence[Six],
     saved: int,
+    modifiers: Modifiers,
+    decay: bool,
     dy: Place,
     dstates: tuple[int, int, int, int],
     dx: Place,
-    dweights: Sequence[Five],
+    dweights: Sequence[Six],
+    dscale: Place,
     /,
 ) -> None: ...
 

@@ -18,12 +18,11 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from gatework.nn import engine
-
 sys.path.insert(0, str(Path(__file__).parent))
 from layers import KINDS, Kind, additions, close
 
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.name)
+NONE = (None, None, None, False)  # no modifiers
 pytestmark = [
     pytest.mark.filterwarnings("ignore:LSTM with projections:UserWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:torch"),
@@ -137,7 +136,7 @@ def test_export(kind: Kind) -> None:
 def test_operator(kind: Kind, case: str) -> None:
     """torch's own checks: schema, shapes, autograd, and the graph with symbolic sizes."""
     layer = kind.make(3, 4, bidirectional=True, dtype=torch.float64)
-    cell = engine.CELLS[layer.mode]
+    cell = layer._cell.code
     weights = [w.detach().requires_grad_() for w in layer.parameters()]
     shapes = layer._state_shapes(2)
     h0, c0 = ([torch.randn(s, dtype=torch.float64, requires_grad=True) for s in shapes] + [None])[
@@ -152,7 +151,7 @@ def test_operator(kind: Kind, case: str) -> None:
         x = torch.randn(8, 3, dtype=torch.float64, requires_grad=True)
     torch.library.opcheck(
         torch.ops.gatework.recurrent.default,
-        (x, h0, c0, weights, lengths, offsets, resets, cell, 2, True, False),
+        (x, h0, c0, weights, lengths, offsets, resets, cell, 2, True, False, *NONE),
     )
 
 
@@ -160,7 +159,7 @@ def test_operator(kind: Kind, case: str) -> None:
 def test_operator_checks_what_it_is_given(kind: Kind) -> None:
     """Called by hand it must not read beside an array."""
     layer = kind.make(3, 4)
-    weights, cell = list(layer.parameters()), engine.CELLS[layer.mode]
+    weights, cell = list(layer.parameters()), layer._cell.code
     x = torch.randn(2, 5, 3)
 
     def call(
@@ -172,7 +171,7 @@ def test_operator_checks_what_it_is_given(kind: Kind) -> None:
         resets: Tensor | None = None,
     ) -> None:
         torch.ops.gatework.recurrent(
-            x, h0, None, weights, lengths, offsets, resets, cell, 1, True, False
+            x, h0, None, weights, lengths, offsets, resets, cell, 1, True, False, *NONE
         )
 
     call()
@@ -199,11 +198,11 @@ def test_operator_checks_what_it_is_given(kind: Kind) -> None:
 def test_backward_without_what_forward_kept(kind: Kind) -> None:
     """A graph that was made without gradients in mind computes forward again."""
     layer = kind.make(3, 4)
-    weights, cell = list(layer.parameters()), engine.CELLS[layer.mode]
+    weights, cell = list(layer.parameters()), layer._cell.code
     x = torch.randn(2, 5, 3)
     layer(x)[0].sum().backward()
     y = torch.ops.gatework.recurrent(
-        x, None, None, weights, None, None, None, cell, 1, True, False
+        x, None, None, weights, None, None, None, cell, 1, True, False, *NONE
     )[0]
     found = torch.autograd.grad(y.sum(), weights)
     for a, p in zip(found, layer.parameters(), strict=True):
@@ -213,11 +212,11 @@ def test_backward_without_what_forward_kept(kind: Kind) -> None:
 @every_kind
 def test_second_derivatives_of_the_operator_are_refused(kind: Kind) -> None:
     layer = kind.make(3, 4)
-    weights, cell = list(layer.parameters()), engine.CELLS[layer.mode]
+    weights, cell = list(layer.parameters()), layer._cell.code
     x = torch.randn(2, 5, 3, requires_grad=True)
-    y = torch.ops.gatework.recurrent(x, None, None, weights, None, None, None, cell, 1, True, True)[
-        0
-    ]
+    y = torch.ops.gatework.recurrent(
+        x, None, None, weights, None, None, None, cell, 1, True, True, *NONE
+    )[0]
     (g,) = torch.autograd.grad(y.sum(), x, create_graph=True)
     with pytest.raises(RuntimeError, match="cannot be differentiated again"):
         g.sum().backward()

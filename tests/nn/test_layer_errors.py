@@ -121,7 +121,7 @@ def test_states(kind: Kind) -> None:
     else:
         said = refused(layer, TypeError, x, (good[0], good[0]))
         assert "one tensor h" in said
-        assert "Only an LSTM has a cell state" in said
+        assert "Only cells such as the LSTM" in said
     flat = refused(layer, ValueError, x[0], hx(good[0]))
     assert f"initial h must have shape {(shapes[0][0], shapes[0][2])}" in flat
 

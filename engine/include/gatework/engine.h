@@ -1,7 +1,8 @@
 // Gatework's engine: recurrent layers over ragged batches, on the processor.
 //
 // Pointers in, status out; knows neither Python nor torch.  One alphabet: B sequences, T steps, I inputs,
-// H hidden units, P units after the projection (0: none), R = P or H the width of the state h, D directions.
+// H hidden units, P units after the projection (0: none), R = P or H the width of the state h, D directions, C
+// values a unit beside h, G and X the gates that h and x enter, K vectors of H beside the matrices.
 // Nothing here owns what a pointer leads to; every array must outlive the call.  Outputs may not overlap
 // inputs.  No alignment is asked for.  All calls may run at the same time from several threads.
 #pragma once
@@ -11,8 +12,30 @@
 
 namespace gatework {
 
-enum class Cell : int { lstm = 0, gru = 1, rnn_tanh = 2, rnn_relu = 3 };
-inline constexpr int cell_count = 4;
+enum class Cell : int {
+  lstm = 0,
+  gru,
+  rnn_tanh,
+  rnn_relu,
+  peephole,
+  cifg,
+  no_forget_gate,
+  no_input_gate,
+  no_output_gate,
+  no_input_activation,
+  no_output_activation,
+  slstm,
+  min_lstm,
+  min_gru,
+};
+inline constexpr int cell_count = 14;
+
+// What must be known of a cell to give it its arrays.
+struct Traits {
+  int gates = 0, inputs = 0, cells = 0, params = 0;  // G X C K
+  bool projects = false, zones = false;              // whether a projection, zoneout of c go with it
+};
+Traits traits(Cell cell);
 
 enum class Status : int { ok = 0, bad_argument, no_memory };
 
@@ -24,14 +47,16 @@ struct Rows {
   std::int64_t time_stride = 0;
 };
 
-// One direction, torch's layout and gate order: w_ih (G*H, I), w_hh (G*H, R), biases (G*H) or both null,
-// w_hr (P, H) or null.  Gates i f g o for the LSTM, r z n for the GRU (reset after the product).
+// One direction, torch's layout and gate order: w_ih (X*H, I), w_hh (G*H, R), biases (X*H), (G*H) or both null,
+// w_hr (P, H) or null, params (K, H) or null: zeros.  Gates i f g o for the LSTM, those it has; r z n for the GRU (reset after the
+// product); what G = 0 leaves without elements is null.
 struct Weights {
   const void* w_ih = nullptr;
   const void* w_hh = nullptr;
   const void* b_ih = nullptr;
   const void* b_hh = nullptr;
   const void* w_hr = nullptr;
+  const void* params = nullptr;
 };
 
 // Gradients of Weights, overwritten; null: not wanted.
@@ -41,6 +66,7 @@ struct Gradients {
   void* b_ih = nullptr;
   void* b_hh = nullptr;
   void* w_hr = nullptr;
+  void* params = nullptr;
 };
 
 struct Sizes {
@@ -60,9 +86,12 @@ struct Forward {
   const std::int64_t* offsets = nullptr;   // (T): the packed layout, as PackedSequence has it
   const std::uint8_t* resets = nullptr;    // (B, T): 1 clears h and c before that step
   const void* h0 = nullptr;                // (D, B, R), null: zeros
-  const void* c0 = nullptr;                // (D, B, H), null: zeros
+  const void* c0 = nullptr;                // (D, B, C*H), null: zeros
   void* hn = nullptr;                      // (D, B, R)
-  void* cn = nullptr;                      // (D, B, H), LSTM only
+  void* cn = nullptr;                      // (D, B, C*H), where C > 0
+  Rows scale;                              // D*R features that h' is multiplied by before its products; no data: 1
+  bool decay = false;                      // by `scale` h' is multiplied everywhere, not in the products alone
+  Rows zone_h, zone_c;                     // D*H features: the share of h', c' that stays; no data: none
   Weights weights[2];
   void* saved = nullptr;                   // saved_size() elements for backward, null: nothing is kept
 };
@@ -75,6 +104,7 @@ struct Backward : Forward {
   void* dh0 = nullptr;         // null: not wanted, as all below
   void* dc0 = nullptr;
   Rows dx;                     // padding is set to 0
+  Rows dscale;                 // D*R features, not wanted without data; padding is set to 0
   Gradients gradients[2];
 };
 

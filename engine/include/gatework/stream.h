@@ -13,6 +13,7 @@ class Stream {
   struct Layer {
     std::int64_t I = 0, H = 0, P = 0;
     Weights weights;  // copied
+    double zone_h = 0, zone_c = 0;  // shares of h' and c' that stay: zoneout's means
   };
 
   // `half` (float only): weights are kept as IEEE half precision, all sums stay float.  Throws
@@ -21,7 +22,7 @@ class Stream {
   ~Stream();
   Stream(Stream&&) noexcept;
 
-  // One step of B sequences.  x (B, I); h (Z, B, R) and c (Z, B, H; LSTM) are replaced by the states after
+  // One step of B sequences.  x (B, I); h (Z, B, R) and c (Z, B, C*H; where C > 0) are replaced by the states after
   // the step; out (B, R), may be null: h of the top layer.  May run from several threads at once.
   Status step(std::int64_t B, const void* x, void* h, void* c, void* out) const;
 

@@ -6,7 +6,37 @@ from gatework.nn.feedforward import FeedForward
 from gatework.nn.making import make
 from gatework.nn.recurrent import GRU, LSTM, RNN
 from gatework.nn.threads import share_torchs
+from gatework.nn.variants import (
+    LSTM1997,
+    SLSTM,
+    CoupledLSTM,
+    LSTMWithoutInputActivation,
+    LSTMWithoutInputGate,
+    LSTMWithoutOutputActivation,
+    LSTMWithoutOutputGate,
+    MinGRU,
+    MinLSTM,
+    PeepholeLSTM,
+)
 
-__all__ = ["GRU", "LSTM", "RNN", "FeedForward", "accelerate", "make", "reference"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "LSTM1997",
+    "RNN",
+    "SLSTM",
+    "CoupledLSTM",
+    "FeedForward",
+    "LSTMWithoutInputActivation",
+    "LSTMWithoutInputGate",
+    "LSTMWithoutOutputActivation",
+    "LSTMWithoutOutputGate",
+    "MinGRU",
+    "MinLSTM",
+    "PeepholeLSTM",
+    "accelerate",
+    "make",
+    "reference",
+]
 
 share_torchs()

@@ -11,7 +11,35 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from gatework.cells import Cell
+
 State = tuple[Tensor, ...]  # (), (h,) or (h, c)
+
+
+def check_options(
+    name: str,
+    cell: Cell,
+    proj_size: int,
+    zoneout: tuple[float, float],
+    recurrent_dropout: float,
+    weight_drop: float,
+) -> None:
+    """Raise which of the options make no sense for a cell."""
+    if zoneout[1] and not cell.zones:
+        raise ValueError(
+            f"{name}: zoneout of c needs one cell state; {cell.title} has "
+            f"{', '.join(cell.states[1:]) or 'none'}. Give zoneout=({zoneout[0]}, 0): of h alone."
+        )
+    if proj_size and any(zoneout):
+        raise ValueError(
+            f"{name}: zoneout does not go with a projection, proj_size={proj_size}. Leave one of them out."
+        )
+    for option, rate in (("recurrent_dropout", recurrent_dropout), ("weight_drop", weight_drop)):
+        if rate and not cell.h_gates:
+            raise ValueError(
+                f"{name}: `{option}` acts on the products with h, and {cell.title} has none. "
+                "Use dropout or zoneout instead."
+            )
 
 
 def shape_text(tensor: Tensor, batch_first: bool = True) -> str:
@@ -100,29 +128,30 @@ def check_weights(name: str, names: list[list[str]], weights: list[list[Tensor]]
 def check_state(
     name: str, hx: Any, shapes: tuple[tuple[int, ...], ...], x: Tensor, cast: bool
 ) -> State:
-    """``hx`` as a tuple ``(h,)`` or ``(h, c)``, ``()`` for None; raise what is wrong with it.
+    """``hx`` as a tuple ``(h,)``, ``(h, c)`` or ``(h, c, n, m)``, ``()`` for None; raise what is wrong with it.
 
     Args:
         shapes: that h, and an LSTM's c, must have.
     """
     if hx is None:
         return ()
-    if len(shapes) == 2:
-        if not isinstance(hx, tuple | list) or len(hx) != 2:
+    letters = "hcnm"[: len(shapes)]
+    if len(shapes) > 1:
+        if not isinstance(hx, tuple | list) or len(hx) != len(shapes):
             came = f"{len(hx)} values" if isinstance(hx, tuple | list) else type(hx).__name__
+            what = "a pair (h, c)" if len(shapes) == 2 else f"a tuple ({', '.join(letters)})"
             raise TypeError(
-                f"{name}: `hx` must be a pair (h, c) of shapes {shapes[0]} and {shapes[1]}; "
-                f"got {came}."
+                f"{name}: `hx` must be {what} of shapes {shapes[0]} and {shapes[1]}; got {came}."
             )
         state: State = tuple(hx)
     else:
         if isinstance(hx, tuple | list):
             raise TypeError(
                 f"{name}: `hx` must be one tensor h of shape {shapes[0]}; got a "
-                f"{type(hx).__name__} of {len(hx)}. Only an LSTM has a cell state beside it."
+                f"{type(hx).__name__} of {len(hx)}. Only cells such as the LSTM have more than that."
             )
         state = (hx,)
-    for letter, s, shape in zip("hc", state, shapes, strict=False):
+    for letter, s, shape in zip(letters, state, shapes, strict=True):
         if not isinstance(s, Tensor):
             raise TypeError(f"{name}: `hx` must hold tensors; {letter} is {type(s).__name__}.")
         check_layout(name, f"`hx`: the initial {letter}", s)

@@ -4,29 +4,71 @@ The only file of ``nn`` that knows pointers.  Everything the engine reads is che
 whoever makes it, reads or writes beside an array; what a user can get wrong is said better, with the
 layer's sizes, in ``checks.py``.
 
-One layer has D directions.  ``weights`` is a flat list, for each direction w_ih, w_hh, then b_ih and b_hh
-if there are biases, then w_hr if there is a projection: 2 to 5 tensors.
+One layer has D directions.  ``weights`` is a flat list, for each direction those of w_ih, w_hh, b_ih,
+b_hh, w_hr and params that the layer has, in this order; :data:`SLOTS` says which they are by their number.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from gatework.cells import CELLS, Cell
 from gatework.engine_module import engine as compiled
 
-# torch's name of a cell -> the engine's number
-CELLS = {"LSTM": 0, "GRU": 1, "RNN_TANH": 2, "RNN_RELU": 3}
-GATES = (4, 3, 1, 1)
-LSTM = CELLS["LSTM"]
+# By the engine's number of a cell.
+BY_CODE: tuple[Cell, ...] = tuple(
+    sorted((c for c in CELLS.values() if c.code is not None), key=lambda c: c.code or 0)
+)
 DTYPES = (torch.float32, torch.float64)
 _LARGE = 1 << 16  # elements
 PLAIN = {Tensor, torch.nn.Parameter}  # types whose data the engine may read
 
 Sizes = tuple[int, int, int, int, int, int]  # D, B, T, I, H, P
+_NOWHERE = (0, 0, 0)
+
+
+class Modifiers(NamedTuple):
+    """What changes h' and c' on their way from step to step; rows as x has them, or constant in time.
+
+    Each ``(*x.shape[:-1], width)``; beside packed data also ``(B, T, width)`` with stride 0 in time.
+    """
+
+    scale: Tensor | None = None  # (D*R) h' is multiplied by it before its products
+    zone_h: Tensor | None = None  # (D*H) the share of h' that stays
+    zone_c: Tensor | None = None  # (D*H) the share of c' that stays
+    decay: bool = False  # by scale h' is multiplied everywhere, not in the products alone
+
+
+NOTHING = Modifiers()
+
+
+def _slots() -> dict[tuple[int, int], tuple[int, ...]]:
+    """Of a cell's number and a number of weights: which of w_ih, w_hh, b_ih, b_hh, w_hr, params they are."""
+    found: dict[tuple[int, int], tuple[int, ...]] = {}
+    for code, cell in enumerate(BY_CODE):
+        plain = ((0,), (0, 2)) if not cell.h_gates else ((0, 1), (0, 1, 2, 3))
+        for slots in plain:
+            found[code, len(slots)] = slots
+            if cell.projects:
+                found[code, len(slots) + 1] = (*slots, 4)
+            if cell.parameters:
+                found[code, len(slots) + 1] = (*slots, 5)
+    return found
+
+
+SLOTS = _slots()
+
+
+def shapes_of(cell: int, I: int, H: int, P: int) -> tuple[tuple[int, ...], ...]:  # noqa: E741
+    """Of w_ih, w_hh, b_ih, b_hh, w_hr, params."""
+    row = BY_CODE[cell]
+    X, G, K = len(row.x_gates) * H, len(row.h_gates) * H, len(row.parameters)
+    return (X, I), (G, P or H), (X,), (G,), (P, H), (K, H)
 
 
 def sizes_of(
@@ -40,8 +82,9 @@ def sizes_of(
 ) -> Sizes:
     """``(D, B, T, I, H, P)`` of a call; P is 0 without a projection."""
     each = len(weights) // directions
-    H = weights[1].shape[0] // GATES[cell]
-    P = weights[each - 1].shape[0] if each % 2 else 0
+    H = weights[0].shape[0] // len(BY_CODE[cell].x_gates)
+    slots = SLOTS.get((cell, each), ())
+    P = weights[slots.index(4)].shape[0] if 4 in slots else 0
     if offsets is not None:
         assert lengths is not None
         return directions, lengths.shape[0], offsets.shape[0], x.shape[1], H, P
@@ -67,15 +110,16 @@ def forward(
     cell: int,
     directions: int,
     batch_first: bool,
+    modifiers: Modifiers,
     save: bool,
     exact: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-    """``(y, hn, cn, saved)``; cn only of an LSTM, saved only if asked for.
+    """``(y, hn, cn, saved)``; cn only of cells that have one, saved only if asked for.
 
     Args:
         x: ``(B, T, I)`` or, without ``batch_first``, ``(T, B, I)``; packed ``(N, I)`` with offsets.
         h0: ``(D, B, R)``; zeros when absent.
-        c0: ``(D, B, H)``, LSTM only.
+        c0: ``(D, B, C*H)``, of cells with C values beside h.
         weights: see the top of this file.
         lengths: ``(B,)`` int64 on the CPU, 0 to T.
         offsets: ``(T,)`` int64: where each time step starts in the packed layout.
@@ -84,12 +128,14 @@ def forward(
         exact: keep room for the valid steps alone; False: for all of x, a size that is known beforehand.
     """
     x = _readable(x)
-    arrays = _Arrays(x, h0, c0, weights, lengths, offsets, resets, cell, directions, batch_first)
+    arrays = _Arrays(
+        x, h0, c0, weights, lengths, offsets, resets, cell, directions, batch_first, modifiers
+    )
     D, B, _, _, H, P = arrays.sizes
-    R = P or H
+    R, C = P or H, len(BY_CODE[cell].states) - 1
     y = x.new_empty((*x.shape[:-1], D * R))
     hn = x.new_empty((D, B, R))
-    cn = x.new_empty((D, B, H)) if cell == LSTM else None
+    cn = x.new_empty((D, B, C * H)) if C else None
     rows = x.shape[:-1].numel()
     saved = None
     if save:
@@ -109,6 +155,8 @@ def forward(
         (*arrays.states, hn.data_ptr(), 0 if cn is None else cn.data_ptr()),
         arrays.weights,
         0 if saved is None else saved.data_ptr(),
+        arrays.modifiers,
+        modifiers.decay,
     )
     return y, hn, cn, saved
 
@@ -129,26 +177,40 @@ def backward(
     cell: int,
     directions: int,
     batch_first: bool,
+    modifiers: Modifiers,
     wanted: Sequence[bool],
 ) -> list[Tensor | None]:
-    """Gradients of x, h0, c0 and each weight: those that are ``wanted``, None for the others.
+    """Gradients of x, h0, c0, the scale and each weight: those that are ``wanted``, None for the others.
 
     Without ``saved`` (a forward pass that was not told of a backward pass) forward is run again.
     """
     gradients: list[Tensor | None] = [
         (x.new_empty(tensor.shape) if want and tensor is not None else None)
-        for tensor, want in zip((x, h0, c0, *weights), wanted, strict=True)
+        for tensor, want in zip((x, h0, c0, modifiers.scale, *weights), wanted, strict=True)
     ]
-    dx, dh0, dc0, *dweights = gradients
+    dx, dh0, dc0, dscale, *dweights = gradients
     if y.numel() == 0:
         _pass_on(((dhn, dh0), (dcn, dc0), *((None, dw) for dw in dweights)))
         return gradients
     x, y = _readable(x), _readable(y)
-    arrays = _Arrays(x, h0, c0, weights, lengths, offsets, resets, cell, directions, batch_first)
+    arrays = _Arrays(
+        x, h0, c0, weights, lengths, offsets, resets, cell, directions, batch_first, modifiers
+    )
     kept = _valid_steps(x, lengths) * saved_per_row(cell, x.dtype, arrays.sizes)
     if saved is None or saved.numel() < kept:
         y, _, _, saved = forward(
-            x, h0, c0, weights, lengths, offsets, resets, cell, directions, batch_first, True
+            x,
+            h0,
+            c0,
+            weights,
+            lengths,
+            offsets,
+            resets,
+            cell,
+            directions,
+            batch_first,
+            modifiers,
+            True,
         )
         assert saved is not None
     D, B, _, _, H, P = arrays.sizes
@@ -157,7 +219,8 @@ def backward(
     dy = x.new_zeros(y.shape) if dy is None else _readable(dy)
     if dy.shape != y.shape or dy.dtype is not x.dtype or not dy.is_cpu:
         raise ValueError(f"dy must be as y, {tuple(y.shape)}; got {tuple(dy.shape)} {dy.dtype}")
-    dhn, dcn = _state(dhn, x, (D, B, P or H)), _state(dcn, x, (D, B, H))
+    C = len(BY_CODE[cell].states) - 1
+    dhn, dcn = _state(dhn, x, (D, B, P or H)), _state(dcn, x, (D, B, C * H))
     compiled.backward(
         cell,
         arrays.f64,
@@ -169,10 +232,13 @@ def backward(
         arrays.states,
         arrays.weights,
         saved.data_ptr(),
+        arrays.modifiers,
+        modifiers.decay,
         _rows(dy, batch_first),
         (_pointer(dhn), _pointer(dcn), _pointer(dh0), _pointer(dc0)),
-        (0, 0, 0) if dx is None else _rows(dx, batch_first),
-        _by_direction([_pointer(dw) for dw in dweights], D),
+        _NOWHERE if dx is None else _rows(dx, batch_first),
+        by_direction([_pointer(dw) for dw in dweights], cell, D),
+        _NOWHERE if dscale is None else _rows(dscale, batch_first),
     )
     return gradients
 
@@ -180,7 +246,7 @@ def backward(
 class _Arrays:
     """What forward and backward read, checked and as the engine takes it; keeps the arrays alive."""
 
-    __slots__ = ("_kept", "f64", "sequences", "sizes", "states", "weights")
+    __slots__ = ("_kept", "f64", "modifiers", "sequences", "sizes", "states", "weights")
 
     def __init__(
         self,
@@ -194,6 +260,7 @@ class _Arrays:
         cell: int,
         directions: int,
         batch_first: bool,
+        modifiers: Modifiers,
     ) -> None:
         self.sizes = sizes_of(x, weights, lengths, offsets, cell, directions, batch_first)
         D, B, _, _, H, P = self.sizes
@@ -202,7 +269,8 @@ class _Arrays:
         self.weights = self._checked_weights(weights, x, cell)
         self.states = (0, 0)
         if h0 is not None:
-            h0, c0 = _state(h0, x, (D, B, P or H)), _state(c0, x, (D, B, H))
+            C = len(BY_CODE[cell].states) - 1
+            h0, c0 = _state(h0, x, (D, B, P or H)), _state(c0, x, (D, B, C * H))
             self._kept += (h0, c0)
             self.states = (_pointer(h0), _pointer(c0))
         self.sequences = (0, 0, 0)
@@ -212,24 +280,31 @@ class _Arrays:
             offsets = offsets if offsets is None else offsets.contiguous()
             self._kept += (lengths, offsets, resets)
             self.sequences = (_pointer(lengths), _pointer(offsets), _pointer(resets))
+        self.modifiers = (_NOWHERE, _NOWHERE, _NOWHERE)
+        if modifiers is not NOTHING:
+            widths = (D * (P or H), D * H, D * H)
+            found = [_modifier(m, x, w) for m, w in zip(modifiers[:3], widths, strict=True)]
+            self._kept += found
+            first, second, third = (
+                _NOWHERE if m is None else _rows(m, batch_first or x.dim() == 2) for m in found
+            )
+            self.modifiers = (first, second, third)
 
     def _checked_weights(
         self, weights: Sequence[Tensor], x: Tensor, cell: int
     ) -> list[tuple[int, ...]]:
         """Pointers of weights whose shapes, dtypes and device fit."""
         D, _, _, I, H, P = self.sizes  # noqa: E741
-        dtype, rows, each = x.dtype, GATES[cell] * H, len(weights) // D
-        if dtype not in DTYPES or not x.is_cpu or each * D != len(weights) or not 2 <= each <= 5:
+        dtype, each = x.dtype, len(weights) // D
+        slots = SLOTS.get((cell, each), ())
+        if dtype not in DTYPES or not x.is_cpu or each * D != len(weights) or not slots:
             raise ValueError(
                 f"the engine takes float32 and float64 on the CPU; got {dtype}, {x.device}"
             )
-        shapes = [(rows, I), (rows, P or H), (rows,), (rows,)]
-        if P:
-            shapes[each - 1 :] = [(P, H)]
+        wanted = shapes_of(cell, I, H, P)
+        shapes = [wanted[slot] for slot in slots]
         pointers = []
-        for w, shape in zip(
-            weights, shapes if D == 1 else [*shapes[:each], *shapes[:each]], strict=False
-        ):
+        for w, shape in zip(weights, shapes * D, strict=True):
             if w.shape != shape or w.dtype is not dtype or not w.is_cpu:
                 raise ValueError(
                     f"a weight must be {shape} {dtype} on the CPU; "
@@ -239,7 +314,7 @@ class _Arrays:
             w = w.detach().resolve_neg().contiguous()
             self._kept.append(w)
             pointers.append(w.data_ptr())
-        return _by_direction(pointers, D)
+        return by_direction(pointers, cell, D)
 
 
 def _pass_on(pairs: Iterable[tuple[Tensor | None, Tensor | None]]) -> None:
@@ -281,21 +356,34 @@ def _rows(x: Tensor, batch_first: bool) -> tuple[int, int, int]:
     return (x.data_ptr(), first, rest[0]) if batch_first else (x.data_ptr(), rest[0], first)
 
 
-def five_pointers(pointers: list[int]) -> tuple[int, ...]:
-    """(w_ih, w_hh, b_ih, b_hh, w_hr) of one direction, 0 for what is not there."""
-    each = len(pointers)
-    if each == 4:
-        return (*pointers, 0)
-    if each < 4:
-        pointers[2:2] = [0] * (5 - each)
-    return tuple(pointers)
+def six_pointers(pointers: Sequence[int], cell: int) -> tuple[int, ...]:
+    """(w_ih, w_hh, b_ih, b_hh, w_hr, params) of one direction, 0 for what is not there."""
+    six = [0] * 6
+    for slot, pointer in zip(SLOTS[cell, len(pointers)], pointers, strict=True):
+        six[slot] = pointer
+    return tuple(six)
 
 
-def _by_direction(pointers: list[int], directions: int) -> list[tuple[int, ...]]:
+def by_direction(pointers: Sequence[int], cell: int, directions: int) -> list[tuple[int, ...]]:
+    """The six addresses of each direction."""
     if directions == 1:
-        return [five_pointers(pointers)]
+        return [six_pointers(pointers, cell)]
     half = len(pointers) // 2
-    return [five_pointers(pointers[:half]), five_pointers(pointers[half:])]
+    return [six_pointers(pointers[:half], cell), six_pointers(pointers[half:], cell)]
+
+
+def _modifier(m: Tensor | None, x: Tensor, width: int) -> Tensor | None:
+    """A modifier whose rows lie where those of x do, or, beside packed data, are constant in time."""
+    if m is None:
+        return None
+    constant = x.dim() == 2 and m.dim() == 3 and m.stride(1) == 0 and m.shape[2] == width
+    fits = constant or m.shape == (*x.shape[:-1], width)
+    if not fits or m.dtype is not x.dtype or not m.is_cpu:
+        raise ValueError(
+            f"a modifier must be {(*x.shape[:-1], width)} {x.dtype} on the CPU; "
+            f"got {tuple(m.shape)} {m.dtype} {m.device}"
+        )
+    return _readable(m.detach())
 
 
 def _state(state: Tensor | None, x: Tensor, shape: tuple[int, ...]) -> Tensor | None:

@@ -21,12 +21,11 @@ from torch import Tensor, nn
 
 from gatework.data.windows import WindowBatch
 from gatework.nn.feedforward import FeedForward
+from gatework.nn.layer import RecurrentLayer
+from gatework.nn.making import make
 from gatework.nn.missing import carry_forward, last_observed
 from gatework.nn.quantiles import QuantileHead, expectation_weights
-from gatework.nn.recurrent import GRU, LSTM, RNN
 from gatework.runtime.horizon_spec import HorizonSpec, embedding_sizes
-
-CELLS = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
 
 
 class HorizonForecast(NamedTuple):
@@ -61,13 +60,13 @@ class CategoryEmbedding(nn.Module):
         return torch.cat([t(numbers[..., i]) for i, t in enumerate(self.tables)], dim=-1)
 
 
-def _recurrent(spec: HorizonSpec, steps: int) -> LSTM | GRU | RNN | FeedForward:
+def _recurrent(spec: HorizonSpec, steps: int) -> RecurrentLayer | FeedForward:
     """The layers between segments and state."""
     H, Z = spec.hidden_size, spec.num_layers
     dropout = spec.dropout if Z > 1 else 0.0
     if spec.cell == "feedforward":
         return FeedForward(H, H, Z, steps=steps, dropout=dropout)
-    layers: LSTM | GRU | RNN = CELLS[spec.cell](H, H, Z, batch_first=True, dropout=dropout)
+    layers: RecurrentLayer = make(spec.cell, H, H, Z, dropout=dropout)
     return layers
 
 
@@ -188,7 +187,7 @@ class HorizonNetwork(nn.Module):
 
     def _decode(
         self,
-        state: Tensor | tuple[Tensor, Tensor],
+        state: Tensor | tuple[Tensor, ...],
         known: Tensor,
         batch: WindowBatch,
         B: int,
@@ -210,7 +209,7 @@ class HorizonNetwork(nn.Module):
             query = query + self.static(features)[:, None, None]
         # Queries (B or 1, K, m, H); states (Z, B*K, H) with the columns unfolded again.
         if isinstance(state, tuple):
-            assert isinstance(self.recurrent, LSTM)
-            h, c = (s.view(-1, B, K, H) for s in state)
-            return self.recurrent.fan_out(query, (h, c))
+            unfolded = tuple(s.reshape(-1, B, K, H) for s in state)
+            assert isinstance(self.recurrent, RecurrentLayer)
+            return self.recurrent.fan_out(query, unfolded)
         return self.recurrent.fan_out(query, state.view(-1, B, K, H))

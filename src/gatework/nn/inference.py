@@ -13,12 +13,13 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from gatework.engine_module import engine as compiled
-from gatework.nn.engine import CELLS, DTYPES, GATES, LSTM, PLAIN, five_pointers
+from gatework.nn.engine import DTYPES, PLAIN, SLOTS, shapes_of, six_pointers
 
 if TYPE_CHECKING:
     from gatework.nn.layer import RecurrentLayer
 
 STRIDED = torch.strided
+NOWHERE = ((0, 0, 0), (0, 0, 0), (0, 0, 0))  # no modifiers
 
 
 def infer(layer: RecurrentLayer, x: Any, hx: Any) -> tuple[Tensor, Any] | None:
@@ -46,12 +47,15 @@ def infer(layer: RecurrentLayer, x: Any, hx: Any) -> tuple[Tensor, Any] | None:
         return None
     if shape[2] != layer.input_size or 0 in shape:
         return None
-    cell, H, P = CELLS[layer.mode], layer.hidden_size, layer.proj_size
+    row, H, P = layer._cell, layer.hidden_size, layer.proj_size
+    cell, has_c = row.code, row.has_c
+    if cell is None or len(row.states) > 2:
+        return None
     D, R, batch_first = 2 if layer.bidirectional else 1, P or H, layer.batch_first
     B, T, I = shape if batch_first else (shape[1], shape[0], shape[2])  # noqa: E741
 
     alive: list[Tensor] = []  # while the engine reads; other threads may replace weights meanwhile
-    weights = _pointers(layer, dtype, GATES[cell] * H, I, H, P, D, alive)
+    weights = _pointers(layer, dtype, cell, I, H, P, D, alive)
     if weights is None:
         return None
     every = layer.num_layers * D
@@ -59,12 +63,12 @@ def infer(layer: RecurrentLayer, x: Any, hx: Any) -> tuple[Tensor, Any] | None:
     cn = None
     if hx is None:
         hn = x.new_empty((every, B, R))
-        if cell == LSTM:
+        if has_c:
             cn = x.new_empty((every, B, H))
             c = cn.data_ptr()
     else:
         first = hx
-        if cell == LSTM:
+        if has_c:
             if type(hx) is not tuple or len(hx) != 2 or not _usable(hx[1], (every, B, H), dtype):
                 return None
             first, second = hx
@@ -87,7 +91,9 @@ def infer(layer: RecurrentLayer, x: Any, hx: Any) -> tuple[Tensor, Any] | None:
         y = x.new_empty((shape[0], shape[1], width))
         out = (y.data_ptr(), *y_strides)
         states = (h0, c0, h, c)
-        compiled.forward(cell, f64, threads, (D, B, T, I, H, P), rows, out, 0, 0, 0, states, w, 0)
+        compiled.forward(
+            cell, f64, threads, (D, B, T, I, H, P), rows, out, 0, 0, 0, states, w, 0, NOWHERE, False
+        )
         rows, I, h = out, width, h + h_bytes  # noqa: E741
         h0, c0, c = h0 and h0 + h_bytes, c0 and c0 + c_bytes, c and c + c_bytes
     del before, alive
@@ -109,28 +115,25 @@ def _usable(tensor: Any, shape: tuple[int, ...], dtype: torch.dtype) -> bool:
 def _pointers(
     layer: RecurrentLayer,
     dtype: torch.dtype,
-    rows: int,
+    cell: int,
     width: int,
     H: int,
     P: int,
     D: int,
     alive: list[Tensor],
 ) -> list[list[tuple[int, ...]]] | None:
-    """Of each layer, of each direction, the engine's five pointers; None where a weight is not usable.
+    """Of each layer, of each direction, the engine's six pointers; None where a weight is not usable.
 
     ``alive`` receives what keeps the memory: aliases, since ``p.data = ...`` leaves the parameter in place.
     """
     own, names, found = layer._parameters, layer._all_weights, []
-    shapes = [(rows, width), (rows, P or H), (rows,), (rows,)]
     for first in range(0, len(names), D):
-        if first:
-            shapes[0] = (rows, D * (P or H))
+        wanted = shapes_of(cell, D * (P or H) if first else width, H, P)
         directions = []
         for of_direction in names[first : first + D]:
-            if P:
-                shapes[len(of_direction) - 1 :] = [(P, H)]
+            shapes = [wanted[slot] for slot in SLOTS[cell, len(of_direction)]]
             pointers = []
-            for name, shape in zip(of_direction, shapes, strict=False):
+            for name, shape in zip(of_direction, shapes, strict=True):
                 w = own.get(name)  # absent where parametrized or replaced by a plain tensor
                 if type(w) not in PLAIN:
                     return None
@@ -146,6 +149,6 @@ def _pointers(
                     return None
                 alive.append(kept)
                 pointers.append(kept.data_ptr())
-            directions.append(five_pointers(pointers))
+            directions.append(six_pointers(pointers, cell))
         found.append(directions)
     return found

@@ -1,4 +1,4 @@
-"""What LSTM, GRU and RNN share: checks, the choice of what computes, lengths, resets, steps.
+"""What all recurrent layers share: checks, the choice of what computes, lengths, resets, steps.
 
 One alphabet: B batch, T time, I input, H hidden, P projection, D directions, Z layers; R is the size of
 ``h``: P with a projection, else H.  Gates in one order, i f g o (input, forget, candidate, output), which is
@@ -8,9 +8,10 @@ What runs where (``RecurrentLayer._route``):
 
     CPU tensors                                     the engine; half precision computes in float32
     the same in torch.compile, torch.export         the engine as an operator of torch
-    torch.func's transforms, forward-mode gradients the loop in reference.py
-    CUDA and other devices                          torch's own (cuDNN); the loop for resets, empty sequences
-    torch.jit.trace, ONNX export                    torch's own
+    torch.func's transforms, forward-mode gradients the loop of ``reference``
+    CUDA and other devices                          torch's own (cuDNN); the loop for resets, empty sequences,
+                                                    regularisers and cells that torch has not
+    torch.jit.trace, ONNX export                    torch's own, or that loop
 """
 
 from __future__ import annotations
@@ -24,18 +25,29 @@ from torch.autograd import forward_ad
 from torch.fx import Proxy
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from gatework.nn import checks, dynamo, engine, operators, reference
+from gatework.cells import CELLS, Cell
+from gatework.nn import checks, dynamo, engine, operators, reference, regularisers
+from gatework.nn.fan_out import fan_out
 from gatework.nn.inference import infer
 
-State = Tensor | tuple[Tensor, Tensor]
+State = Tensor | tuple[Tensor, ...]
 _HALF = (torch.bfloat16, torch.float16)
+_OPTIONS = ("recurrent_dropout", "zoneout", "weight_drop", "residual", "learned_state")
+# torch's names of the cells; a variant's `mode` is the cell's own name
+_CELLS = CELLS | {
+    "LSTM": CELLS["lstm"],
+    "GRU": CELLS["gru"],
+    "RNN_TANH": CELLS["rnn"],
+    "RNN_RELU": CELLS["rnn_relu"],
+}
 
 
 class RecurrentLayer(nn.Module):
-    """What LSTM, GRU and RNN share.
+    """What all recurrent layers share.
 
-    Mixed in before a ``torch.nn`` layer, so that arguments, parameters, ``state_dict`` and ``repr`` are that
-    layer's.  Nothing is kept beside what that layer keeps: ``accelerate`` turns one into the other.
+    LSTM, GRU and RNN mix it in before a ``torch.nn`` layer, so that arguments, parameters, ``state_dict`` and
+    ``repr`` are that layer's.  Nothing is kept beside what that layer keeps, unless asked for: ``accelerate``
+    turns one into the other.
     """
 
     mode: str
@@ -47,6 +59,80 @@ class RecurrentLayer(nn.Module):
     bidirectional: bool
     dropout: float
     _all_weights: list[list[str]]
+    # options that torch's layers have not, in the instance only where they are used
+    recurrent_dropout: float = 0.0
+    zoneout: tuple[float, float] = (0.0, 0.0)
+    weight_drop: float = 0.0
+    residual: bool = False
+    learned_state: bool = False
+    _has_options: bool = False
+
+    def _set_options(
+        self,
+        recurrent_dropout: float = 0.0,
+        zoneout: float | tuple[float, float] = 0.0,
+        weight_drop: float = 0.0,
+        residual: bool = False,
+        learned_state: bool = False,
+        forget_bias: float | None = None,
+    ) -> None:
+        """What a constructor does with the options that torch's layers have not.
+
+        Raises:
+            ValueError: a rate outside 0 to 1, or an option that this cell has no use for.
+        """
+        name, cell = type(self).__name__, self._cell
+        pair = regularisers.check(name, recurrent_dropout, zoneout, weight_drop)
+        if isinstance(zoneout, int | float) and not cell.zones:
+            pair = (pair[0], 0.0)
+        checks.check_options(name, cell, self.proj_size, pair, recurrent_dropout, weight_drop)
+        given = {
+            "recurrent_dropout": float(recurrent_dropout),
+            "zoneout": pair,
+            "weight_drop": float(weight_drop),
+            "residual": bool(residual),
+            "learned_state": bool(learned_state),
+        }
+        for option, value in given.items():
+            if value != getattr(RecurrentLayer, option):
+                setattr(self, option, value)
+                self._has_options = True
+        if learned_state:
+            like = next(iter(self._parameters.values()))
+            assert like is not None
+            for part, shape in zip(cell.states, self._state_shapes(1), strict=True):
+                self.register_parameter(f"initial_{part}", nn.Parameter(like.new_zeros(shape)))
+        if forget_bias is not None:
+            self._set_forget_bias(name, forget_bias)
+
+    def _set_forget_bias(self, name: str, value: float) -> None:
+        """The forget gates' bias, in ``bias_ih``; what ``bias_hh`` adds to it becomes 0."""
+        cell, H = self._cell, self.hidden_size
+        if "f" not in cell.x_gates or not hasattr(self, "bias_ih_l0"):
+            why = "has no biases" if "f" in cell.x_gates else "has no forget gate"
+            raise ValueError(f"{name}: `forget_bias` was given, this layer {why}.")
+        with torch.no_grad():
+            for names in self._all_weights:
+                for weight in names:
+                    gates = cell.h_gates if weight.startswith("bias_hh") else cell.x_gates
+                    if weight.startswith("bias_"):
+                        at = gates.index("f") * H
+                        own = value if weight.startswith("bias_ih") else 0.0
+                        getattr(self, weight)[at : at + H] = own
+
+    def extra_repr(self) -> str:
+        """torch's arguments, then those that only Gatework has."""
+        return f"{super().extra_repr()}{self._options_repr()}"
+
+    def _options_repr(self) -> str:
+        given = {option: getattr(self, option) for option in _OPTIONS}
+        used = {o: v for o, v in given.items() if v != getattr(RecurrentLayer, o)}
+        return "".join(f", {option}={value}" for option, value in used.items())
+
+    @property
+    def _cell(self) -> Cell:
+        """The layer's row of the table of cells."""
+        return _CELLS[self.mode]
 
     def forward(
         self,
@@ -61,7 +147,8 @@ class RecurrentLayer(nn.Module):
             input: ``(B, T, I)`` with ``batch_first``, else ``(T, B, I)``; ``(T, I)`` unbatched; or a
                 ``PackedSequence``.
             hx: initial state, as the torch layer takes it: ``(Z*D, B, R)``, for an LSTM a pair with
-                ``(Z*D, B, H)``; zeros when absent.  It may require a gradient.
+                ``(Z*D, B, H)``, for other cells what they return; zeros (or what was learned) when absent.
+                It may require a gradient.
             lengths: ``(B,)`` integers, 0 to T: the valid steps of each sequence, in any order.  Outputs
                 after a sequence's end are 0 and its state is that of its last valid step, or the initial
                 one if there is none.
@@ -82,7 +169,7 @@ class RecurrentLayer(nn.Module):
         self, method: str, input: Any, hx: Any, lengths: Any, resets: Any
     ) -> tuple[Any, Any]:
         """What ``forward`` and ``step`` share; ``method`` is whose name errors bear."""
-        if lengths is None and resets is None:
+        if lengths is None and resets is None and not self._has_options:
             quick = infer(self, input, hx)
             if quick is not None:
                 return quick
@@ -99,7 +186,9 @@ class RecurrentLayer(nn.Module):
             return self._forward_unbatched(name, input, hx, lengths, resets)
         B = input.shape[0 if self.batch_first else 1]
         state: tuple[Tensor, ...] = ()
-        if hx is not None:
+        if hx is None:
+            state = self._initial(B)
+        else:
             state = checks.check_state(name, hx, self._state_shapes(B), input, casts)
         if lengths is not None:
             lengths = checks.check_lengths(name, lengths, input, self.batch_first)
@@ -109,10 +198,16 @@ class RecurrentLayer(nn.Module):
         if route == "torch":
             return self._forward_torch(input, hx, lengths, resets)
         if route == "reference":
-            return self._forward_reference(input, state, lengths, resets)
+            return self._forward_reference(input, state, lengths, resets, weights)
         half = cast_dtype or (input.dtype if input.dtype in _HALF else None)
         y, state = self._run(route, input, state, weights, lengths, None, resets, half)
-        return y, state if self.mode == "LSTM" else state[0]
+        return y, state if self._cell.has_c else state[0]
+
+    def _initial(self, B: int) -> tuple[Tensor, ...]:
+        """What was learned to begin with; empty for zeros."""
+        if not self.learned_state:
+            return ()
+        return tuple(getattr(self, f"initial_{p}").expand(-1, B, -1) for p in self._cell.states)
 
     def step(self, x: Tensor, state: State | None = None) -> tuple[Tensor, Any]:
         """Output and state after one more observation, in constant time and memory.
@@ -177,38 +272,7 @@ class RecurrentLayer(nn.Module):
         >>> torch.allclose(gru.fan_out(x, h)[:, 3], gru.step(x[:, 3].expand(2, 3), h)[0], atol=1e-6)
         True
         """
-        if self.bidirectional:
-            raise ValueError(
-                f"{type(self).__name__}.fan_out: a bidirectional layer needs the whole sequence; "
-                "build it with bidirectional=False."
-            )
-        name = f"{type(self).__name__}.fan_out"
-        parts = tuple(state) if isinstance(state, tuple | list) else (state,)
-        if len(parts) != (2 if self.mode == "LSTM" else 1):
-            wanted = "a pair (h, c)" if self.mode == "LSTM" else "one tensor h"
-            came = "a tensor" if isinstance(state, Tensor) else f"{len(parts)} values"
-            raise TypeError(
-                f"{name}: `state` must be {wanted}, as forward returned it; got {came}."
-            )
-        if x.shape[-1] != self.input_size:
-            raise ValueError(
-                f"{name}: `x` has {x.shape[-1]} features in its last axis, this layer was built with "
-                f"input_size={self.input_size}. Got shape {tuple(x.shape)}."
-            )
-        for number, weights in enumerate(self._weights(name)):
-            W_ih, W_hh, b_ih, b_hh, W_hr = _five(weights)
-            from_input = F.linear(x, W_ih, b_ih)
-            from_state = F.linear(parts[0][number], W_hh, b_hh).unsqueeze(-2)
-            x = self._pointwise(from_input, from_state, *(s[number].unsqueeze(-2) for s in parts))
-            if W_hr is not None:
-                x = F.linear(x, W_hr)
-            if number < self.num_layers - 1:
-                x = F.dropout(x, self.dropout, self.training)
-        return x
-
-    def _pointwise(self, from_input: Tensor, from_state: Tensor, *state: Tensor) -> Tensor:
-        """The cell after its products: the new ``h``, before a projection."""
-        raise NotImplementedError
+        return fan_out(self, x, state)
 
     # ---- weights and sizes
 
@@ -223,29 +287,45 @@ class RecurrentLayer(nn.Module):
             [own[n] if n in own else getattr(self, n) for n in names] for names in self._all_weights
         ]
         checks.check_weights(name, self._all_weights, found)
+        if self.weight_drop:
+            found = [regularisers.drop_weights(self, ws) for ws in found]
         if self.bidirectional:
             found = [a + b for a, b in zip(found[::2], found[1::2], strict=True)]
         return found
 
+    def _six(self, weights: list[Tensor]) -> tuple[Tensor | None, ...]:
+        """W_ih, W_hh, b_ih, b_hh, W_hr, p of one direction, None for what is not there."""
+        code = self._cell.code
+        assert code is not None
+        six: list[Tensor | None] = [None] * 6
+        for slot, weight in zip(engine.SLOTS[code, len(weights)], weights, strict=True):
+            six[slot] = weight
+        return tuple(six)
+
     def _state_shapes(self, B: int) -> tuple[tuple[int, ...], ...]:
         rows = self.num_layers * (2 if self.bidirectional else 1)
         h = (rows, B, self.proj_size or self.hidden_size)
-        return (h, (rows, B, self.hidden_size)) if self.mode == "LSTM" else (h,)
+        return (h, *[(rows, B, self.hidden_size)] * (len(self._cell.states) - 1))
+
+    def _skips(self, number: int, x: Tensor, y: Tensor) -> bool:
+        """Whether a layer's input is added to its output (Wu et al. 2016, arXiv 1609.08144, section 3.1)."""
+        return self.residual and number > 0 and x.shape[-1] == y.shape[-1]
 
     # ---- the ways
 
     def _route(self, x: Tensor, state: tuple[Tensor, ...], weights: list[list[Tensor]]) -> str:
         """ "engine", "operator", "torch" or "reference"."""
+        other = "reference" if self._has_options or not isinstance(self, nn.RNNBase) else "torch"
         if torch.compiler.is_compiling():
             if torch.onnx.is_in_onnx_export() or x.device.type not in ("cpu", "meta"):
-                return "torch"
+                return other
             return "operator"
         if torch._C._get_tracing_state() is not None:
-            return "torch"
+            return other
         if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
             return "reference"
         if not (x.is_cpu or x.is_meta):
-            return "torch"
+            return other
         if torch._C._len_torch_dispatch_stack() or x.is_meta:
             return "operator"
         for tensors in ((x, *state), *weights):
@@ -270,7 +350,9 @@ class RecurrentLayer(nn.Module):
         if half is not None:
             x, state = x.float(), tuple(s.float() for s in state)
             weights = [[w.float() for w in ws] for ws in weights]
-        D, cell = 2 if self.bidirectional else 1, engine.CELLS[self.mode]
+        D, cell = 2 if self.bidirectional else 1, self._cell
+        B = x.shape[0 if self.batch_first else 1] if lengths is None else lengths.shape[0]
+        beside = len(cell.states) - 1
         hs, cs = [], []
         for number, ws in enumerate(weights):
             if number and self.dropout and self.training:
@@ -278,13 +360,31 @@ class RecurrentLayer(nn.Module):
             first = state
             if state and self.num_layers > 1:
                 first = tuple(s[number * D : (number + 1) * D] for s in state)
-            h0, c0 = (*first, None, None)[:2]
-            x, hn, cn = call(x, h0, c0, ws, lengths, offsets, resets, cell, D, self.batch_first)
+            h0, *others = first or (None,)
+            c0 = torch.cat(others, -1) if len(others) > 1 else others[0] if others else None
+            modifiers = engine.NOTHING
+            if self._has_options:
+                modifiers = regularisers.modifiers(self, x, B)
+            y, hn, cn = call(
+                x,
+                h0,
+                c0,
+                ws,
+                lengths,
+                offsets,
+                resets,
+                cast("int", cell.code),
+                D,
+                self.batch_first,
+                modifiers,
+            )
+            x = y + x if self._skips(number, x, y) else y
             hs.append(hn)
             cs.append(cn)
         last: tuple[Tensor, ...] = (hs[0] if len(hs) == 1 else torch.cat(hs),)
-        if cs[0] is not None:
-            last = (*last, cs[0] if len(cs) == 1 else torch.cat(cast("list[Tensor]", cs)))
+        if beside:
+            c = cast("Tensor", cs[0]) if len(cs) == 1 else torch.cat(cast("list[Tensor]", cs))
+            last = (*last, *c.chunk(beside, -1)) if beside > 1 else (*last, c)
         if half is not None:
             x, last = x.to(half), tuple(s.to(half) for s in last)
         return x, last
@@ -297,7 +397,8 @@ class RecurrentLayer(nn.Module):
             return cast("tuple[Any, Any]", super().forward(x, hx))
         if resets is not None or (lengths is not None and bool((lengths < 1).any())):
             state = () if hx is None else hx if isinstance(hx, tuple) else (hx,)
-            return self._forward_reference(x, state, lengths, resets)
+            weights = self._weights(type(self).__name__)
+            return self._forward_reference(x, state, lengths, resets, weights)
         T = x.shape[1 if self.batch_first else 0]
         assert lengths is not None
         packed = pack_padded_sequence(x, lengths, self.batch_first, enforce_sorted=False)
@@ -311,28 +412,48 @@ class RecurrentLayer(nn.Module):
         state: tuple[Tensor, ...],
         lengths: Tensor | None,
         resets: Tensor | None,
+        weights: list[list[Tensor]],
     ) -> tuple[Any, Any]:
         """By the readable loop: differentiable as often as wanted, on any device."""
-        D = 2 if self.bidirectional else 1
-        x = x if self.batch_first else x.transpose(0, 1)
+        D, B = 2 if self.bidirectional else 1, x.shape[0 if self.batch_first else 1]
+        H, R = self.hidden_size, self.proj_size or self.hidden_size
         if not state:
-            state = tuple(x.new_zeros(shape) for shape in self._state_shapes(x.shape[0]))
-        weights = []
-        for ws in self._weights(type(self).__name__):
-            each = len(ws) // D
-            weights.append([_five(ws[d * each : (d + 1) * each]) for d in range(D)])
-        y, last = reference.network(
-            self.mode,
-            x,
-            state,
-            weights,
-            lengths=lengths,
-            resets=resets,
-            dropout=self.dropout,
-            training=self.training,
-        )
-        y = y if self.batch_first else y.transpose(0, 1)
-        return y, last if self.mode == "LSTM" else last[0]
+            state = tuple(x.new_zeros(shape) for shape in self._state_shapes(B))
+        last: list[tuple[Tensor, ...]] = []
+        for number, ws in enumerate(weights):
+            if number:
+                x = F.dropout(x, self.dropout, self.training)
+            modifiers = regularisers.modifiers(self, x, B)
+            each, outputs = len(ws) // D, []
+            for d in range(D):
+                widths = (R, H, H)
+                own = (
+                    None if m is None else self._batch_first(m[..., d * w : (d + 1) * w])
+                    for m, w in zip(modifiers[:3], widths, strict=True)
+                )
+                scale, zone_h, zone_c = own
+                y, after = reference.layer(
+                    self._cell.name,
+                    self._batch_first(x),
+                    tuple(s[number * D + d] for s in state),
+                    self._six(ws[d * each : (d + 1) * each]),
+                    lengths=lengths,
+                    resets=resets,
+                    reverse=d == 1,
+                    scale=scale,
+                    zone_h=zone_h,
+                    zone_c=zone_c,
+                )
+                outputs.append(self._batch_first(y))
+                last.append(after)
+            y = torch.cat(outputs, dim=-1)
+            x = y + x if self._skips(number, x, y) else y
+        states = tuple(torch.stack(parts) for parts in zip(*last, strict=True))
+        return x, states if self._cell.has_c else states[0]
+
+    def _batch_first(self, x: Tensor) -> Tensor:
+        """``(B, T, ·)`` from the layer's own order, and back."""
+        return x if self.batch_first else x.transpose(0, 1)
 
     def _forward_symbolic(self, x: Proxy, *others: Any) -> tuple[Any, Any]:
         """A leaf of the graph that ``torch.fx`` records, as torch's layers are by their module's name."""
@@ -353,7 +474,7 @@ class RecurrentLayer(nn.Module):
         state = tuple(s.unsqueeze(1) for s in checks.check_state(name, hx, shapes, x, cast=True))
         if resets is not None:
             resets = checks.check_resets(name, resets, x, self.batch_first).unsqueeze(0)
-        initial: Any = None if not state else state if self.mode == "LSTM" else state[0]
+        initial: Any = None if not state else state if self._cell.has_c else state[0]
         y, last = RecurrentLayer.forward(self, x.unsqueeze(axis), initial, None, resets)
         if isinstance(last, tuple):
             return y.squeeze(axis), tuple(s.squeeze(1) for s in last)
@@ -373,6 +494,8 @@ class RecurrentLayer(nn.Module):
         checks.check_features(name, data, self.input_size, weights[0][0], casts)
         shapes = self._state_shapes(int(sizes[0]))
         state = checks.check_state(name, hx, shapes, data, casts)
+        if hx is None:
+            state = self._initial(int(sizes[0]))
         route = self._route(data, state, weights)
         if route in ("torch", "reference"):
             checks.check_batch_sizes(name, packed)
@@ -380,7 +503,7 @@ class RecurrentLayer(nn.Module):
             return cast("tuple[Any, Any]", super().forward(packed, hx))
         if route == "reference":
             x, counts = pad_packed_sequence(packed, self.batch_first)
-            y, last = self._forward_reference(x, state, counts, None)
+            y, last = self._forward_reference(x, state, counts, None, weights)
             return pack_padded_sequence(y, counts, self.batch_first, enforce_sorted=False), last
         if order is not None:
             state = tuple(s.index_select(1, order) for s in state)
@@ -396,16 +519,13 @@ class RecurrentLayer(nn.Module):
             raise
         if back is not None:
             last = tuple(s.index_select(1, back) for s in last)
-        return PackedSequence(y, sizes, order, back), last if self.mode == "LSTM" else last[0]
+        return PackedSequence(y, sizes, order, back), last if self._cell.has_c else last[0]
 
 
-def _five(
-    weights: list[Tensor],
-) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None]:
-    """W_ih, W_hh, b_ih, b_hh, W_hr of one direction, None for what is not there."""
-    projection = weights[-1] if len(weights) % 2 else None
-    b_ih, b_hh = weights[2:4] if len(weights) >= 4 else (None, None)
-    return weights[0], weights[1], b_ih, b_hh, projection
+def take_options(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The options that torch's layers have not, taken out of a constructor's keywords."""
+    names = (*_OPTIONS, "forget_bias")
+    return {name: arguments.pop(name) for name in names if name in arguments}
 
 
 def _autocast_dtype(weight: Tensor) -> torch.dtype | None:

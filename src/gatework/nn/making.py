@@ -10,8 +10,14 @@ from torch import nn
 from gatework.cells import CELLS
 from gatework.errors import ConfigError, nearest
 from gatework.nn.recurrent import GRU, LSTM, RNN
+from gatework.nn.variants import VARIANTS
 
-_LAYERS: dict[str, Callable[..., nn.Module]] = {"GRU": GRU, "LSTM": LSTM, "RNN": RNN}
+_LAYERS: dict[str, Callable[..., nn.Module]] = {
+    "GRU": GRU,
+    "LSTM": LSTM,
+    "RNN": RNN,
+    **VARIANTS,
+}
 
 
 def make(

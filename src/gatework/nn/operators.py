@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from gatework.nn import engine
+from gatework.nn.engine import NOTHING, Modifiers
 
 _NO_SECOND_DERIVATIVE = (
     "gatework: a recurrent layer's gradient cannot be differentiated again. Take second derivatives "
@@ -39,15 +40,29 @@ def recurrent(
     cell: int,
     directions: int,
     batch_first: bool,
+    modifiers: Modifiers = NOTHING,
 ) -> Outputs:
     """``(y, hn, cn)`` of plain CPU tensors; arguments as :func:`gatework.nn.engine.forward` has them."""
-    if _needs_gradient(x, h0, c0, weights):
+    if _needs_gradient(x, h0, c0, weights, modifiers.scale):
         options = (cell, directions, batch_first)
         # torch's Function.apply has no types
-        out: Outputs = _Recurrent.apply(options, x, h0, c0, lengths, offsets, resets, *weights)  # type: ignore[no-untyped-call]
+        out: Outputs = _Recurrent.apply(
+            options, x, h0, c0, lengths, offsets, resets, *modifiers, *weights
+        )  # type: ignore[no-untyped-call]
         return out
     return engine.forward(
-        x, h0, c0, weights, lengths, offsets, resets, cell, directions, batch_first, False
+        x,
+        h0,
+        c0,
+        weights,
+        lengths,
+        offsets,
+        resets,
+        cell,
+        directions,
+        batch_first,
+        modifiers,
+        False,
     )[:3]
 
 
@@ -62,17 +77,33 @@ def recurrent_operator(
     cell: int,
     directions: int,
     batch_first: bool,
+    modifiers: Modifiers = NOTHING,
 ) -> Outputs:
     """The same through ``torch.ops.gatework.recurrent``."""
-    save = _needs_gradient(x, h0, c0, weights)
+    save = _needs_gradient(x, h0, c0, weights, modifiers.scale)
     y, hn, cn, _ = torch.ops.gatework.recurrent(
-        x, h0, c0, list(weights), lengths, offsets, resets, cell, directions, batch_first, save
+        x,
+        h0,
+        c0,
+        list(weights),
+        lengths,
+        offsets,
+        resets,
+        cell,
+        directions,
+        batch_first,
+        save,
+        *modifiers,
     )
-    return y, hn, cn if cell == engine.LSTM else None
+    return y, hn, cn if _has_c(cell) else None
 
 
 def _needs_gradient(
-    x: Tensor, h0: Tensor | None, c0: Tensor | None, weights: Sequence[Tensor]
+    x: Tensor,
+    h0: Tensor | None,
+    c0: Tensor | None,
+    weights: Sequence[Tensor],
+    scale: Tensor | None,
 ) -> bool:
     if not torch.is_grad_enabled():
         return False
@@ -81,7 +112,11 @@ def _needs_gradient(
     for w in weights:
         if w.requires_grad:
             return True
-    return any(s is not None and s.requires_grad for s in (h0, c0))
+    return any(s is not None and s.requires_grad for s in (h0, c0, scale))
+
+
+def _has_c(cell: int) -> bool:
+    return engine.BY_CODE[cell].has_c
 
 
 class _Recurrent(torch.autograd.Function):
@@ -97,13 +132,20 @@ class _Recurrent(torch.autograd.Function):
         lengths: Tensor | None,
         offsets: Tensor | None,
         resets: Tensor | None,
+        scale: Tensor | None,
+        zone_h: Tensor | None,
+        zone_c: Tensor | None,
+        decay: bool,
         *weights: Tensor,
     ) -> Outputs:
+        modifiers = _modifiers(scale, zone_h, zone_c, decay)
         y, hn, cn, saved = engine.forward(
-            x, h0, c0, weights, lengths, offsets, resets, *options, True
+            x, h0, c0, weights, lengths, offsets, resets, *options, modifiers, True
         )
-        ctx.options = options
-        ctx.save_for_backward(x, h0, c0, lengths, offsets, resets, y, saved, *weights)
+        ctx.options, ctx.decay = options, decay
+        ctx.save_for_backward(
+            x, h0, c0, lengths, offsets, resets, *modifiers[:3], y, saved, *weights
+        )
         ctx.set_materialize_grads(False)
         return y, hn, cn
 
@@ -111,11 +153,13 @@ class _Recurrent(torch.autograd.Function):
     def backward(
         ctx: Any, dy: Tensor | None, dhn: Tensor | None, dcn: Tensor | None = None
     ) -> tuple[Any, ...]:
-        x, h0, c0, lengths, offsets, resets, y, saved, *weights = ctx.saved_tensors
+        x, h0, c0, lengths, offsets, resets, scale, zone_h, zone_c, y, saved, *weights = (
+            ctx.saved_tensors
+        )
         needs = ctx.needs_input_grad
         cell, directions, batch_first = ctx.options
         with torch.no_grad():
-            dx, dh0, dc0, *dweights = engine.backward(
+            dx, dh0, dc0, dscale, *dweights = engine.backward(
                 dy,
                 dhn,
                 dcn,
@@ -131,10 +175,19 @@ class _Recurrent(torch.autograd.Function):
                 cell,
                 directions,
                 batch_first,
-                (*needs[1:4], *needs[7:]),
+                _modifiers(scale, zone_h, zone_c, ctx.decay),
+                (*needs[1:4], needs[7], *needs[11:]),
             )
-        found = (None, dx, dh0, dc0, None, None, None, *dweights)
+        found = (None, dx, dh0, dc0, None, None, None, dscale, None, None, None, *dweights)
         return _once(found) if torch.is_grad_enabled() else found
+
+
+def _modifiers(
+    scale: Tensor | None, zone_h: Tensor | None, zone_c: Tensor | None, decay: bool
+) -> Modifiers:
+    if scale is None and zone_h is None and zone_c is None:
+        return NOTHING
+    return Modifiers(scale, zone_h, zone_c, decay)
 
 
 def _once(grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
@@ -161,6 +214,10 @@ def _operator(
     directions: int,
     batch_first: bool,
     save: bool,
+    scale: Tensor | None,
+    zone_h: Tensor | None,
+    zone_c: Tensor | None,
+    decay: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     y, hn, cn, saved = engine.forward(
         x,
@@ -173,6 +230,7 @@ def _operator(
         cell,
         directions,
         batch_first,
+        _modifiers(scale, zone_h, zone_c, decay),
         save,
         exact=False,
     )
@@ -192,6 +250,10 @@ def _(
     directions: int,
     batch_first: bool,
     save: bool,
+    scale: Tensor | None,
+    zone_h: Tensor | None,
+    zone_c: Tensor | None,
+    decay: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     sizes = engine.sizes_of(x, weights, lengths, offsets, cell, directions, batch_first)
     D, B, _, _, H, P = sizes
@@ -200,7 +262,7 @@ def _(
     return (
         x.new_empty((*x.shape[:-1], D * (P or H))),
         x.new_empty((D, B, P or H)),
-        x.new_empty((D, B, H) if cell == engine.LSTM else (0,)),
+        x.new_empty((D, B, (len(engine.BY_CODE[cell].states) - 1) * H) if _has_c(cell) else (0,)),
         x.new_empty((kept,)),
     )
 
@@ -222,11 +284,15 @@ def _operator_backward(
     cell: int,
     directions: int,
     batch_first: bool,
+    scale: Tensor | None,
+    zone_h: Tensor | None,
+    zone_c: Tensor | None,
+    decay: bool,
     wanted: list[bool],
 ) -> list[Tensor]:
     gradients = engine.backward(
         dy, dhn, dcn, x, h0, c0, weights, lengths, offsets, resets, y, saved,
-        cell, directions, batch_first, wanted,
+        cell, directions, batch_first, _modifiers(scale, zone_h, zone_c, decay), wanted,
     )  # fmt: skip
     return [_present(g, x) for g in gradients]
 
@@ -248,11 +314,15 @@ def _(
     cell: int,
     directions: int,
     batch_first: bool,
+    scale: Tensor | None,
+    zone_h: Tensor | None,
+    zone_c: Tensor | None,
+    decay: bool,
     wanted: list[bool],
 ) -> list[Tensor]:
     return [
         x.new_empty(tensor.shape if want and tensor is not None else (0,))
-        for tensor, want in zip((x, h0, c0, *weights), wanted, strict=True)
+        for tensor, want in zip((x, h0, c0, scale, *weights), wanted, strict=True)
     ]
 
 
@@ -262,24 +332,31 @@ def _present(tensor: Tensor | None, like: Tensor) -> Tensor:
 
 
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    x, h0, c0, weights, lengths, offsets, resets, *ctx.options, _ = inputs
+    x, h0, c0, weights, lengths, offsets, resets, cell, directions, batch_first, *rest = inputs
+    _, scale, zone_h, zone_c, ctx.decay = rest
     y, _, cn, saved = output
-    ctx.lstm = ctx.options[0] == engine.LSTM
-    ctx.mark_non_differentiable(*([saved] if ctx.lstm else [cn, saved]))
-    ctx.save_for_backward(x, h0, c0, lengths, offsets, resets, y, saved, *weights)
+    ctx.options = (cell, directions, batch_first)
+    ctx.has_c = _has_c(cell)
+    ctx.mark_non_differentiable(*([saved] if ctx.has_c else [cn, saved]))
+    ctx.save_for_backward(
+        x, h0, c0, lengths, offsets, resets, scale, zone_h, zone_c, y, saved, *weights
+    )
     ctx.set_materialize_grads(False)
 
 
 def _backward(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
-    x, h0, c0, lengths, offsets, resets, y, saved, *weights = ctx.saved_tensors
+    x, h0, c0, lengths, offsets, resets, scale, zone_h, zone_c, y, saved, *weights = (
+        ctx.saved_tensors
+    )
     dy, dhn, dcn, _ = grads
-    needs = [bool(n) for n in (*ctx.needs_input_grad[:3], *ctx.needs_input_grad[3])]
+    asked = ctx.needs_input_grad
+    needs = [bool(n) for n in (*asked[:3], asked[11], *asked[3])]
     found = torch.ops.gatework.recurrent_backward(
-        dy, dhn, dcn if ctx.lstm else None, x, h0, c0, weights, lengths, offsets, resets, y, saved,
-        *ctx.options, needs,
+        dy, dhn, dcn if ctx.has_c else None, x, h0, c0, weights, lengths, offsets, resets, y, saved,
+        *ctx.options, scale, zone_h, zone_c, ctx.decay, needs,
     )  # fmt: skip
-    dx, dh0, dc0, *dweights = (g if n else None for g, n in zip(found, needs, strict=True))
-    return dx, dh0, dc0, dweights, *[None] * 7
+    dx, dh0, dc0, dscale, *dweights = (g if n else None for g, n in zip(found, needs, strict=True))
+    return dx, dh0, dc0, dweights, *[None] * 7, dscale, *[None] * 3
 
 
 def _refuse(ctx: Any, *grads: Any) -> Any:

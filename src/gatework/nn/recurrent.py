@@ -7,9 +7,11 @@ forget, candidate, output), which is also the order of torch's ``weight_ih_l0``.
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from typing import Any
 
-from gatework.nn.layer import RecurrentLayer
+from torch import nn
+
+from gatework.nn.layer import RecurrentLayer, take_options
 
 
 class LSTM(RecurrentLayer, nn.LSTM):  # forward takes `lengths` too
@@ -23,7 +25,10 @@ class LSTM(RecurrentLayer, nn.LSTM):  # forward takes `lengths` too
 
     With ``proj_size=P``, ``h' = W_hr (o * tanh(c'))`` (Sak et al. 2014, arXiv 1402.1128).  Arguments,
     ``state_dict`` and results are those of ``torch.nn.LSTM``; ``forward`` also takes ``lengths`` and
-    ``resets``, and ``step`` advances one observation.
+    ``resets``, and ``step`` advances one observation.  Options beyond torch's: ``recurrent_dropout``,
+    ``zoneout``, ``weight_drop`` (see :mod:`gatework.nn.regularisers`), ``residual`` (from the second layer on,
+    a layer's input is added to its output), ``learned_state`` (initial states are parameters) and
+    ``forget_bias`` (torch draws it around 0; 1 helps to learn long lags, Jozefowicz et al. 2015).
 
     >>> import torch
     >>> lstm = LSTM(3, 8, batch_first=True)
@@ -32,10 +37,10 @@ class LSTM(RecurrentLayer, nn.LSTM):  # forward takes `lengths` too
     (torch.Size([2, 5, 8]), torch.Size([1, 2, 8]))
     """
 
-    def _pointwise(self, from_input: Tensor, from_state: Tensor, *state: Tensor) -> Tensor:
-        i, f, g, o = (from_input + from_state).chunk(4, dim=-1)
-        c = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
-        return o.sigmoid() * c.tanh()
+    def __init__(self, *args: Any, **options: Any) -> None:
+        own = take_options(options)
+        super().__init__(*args, **options)
+        self._set_options(**own)
 
 
 class GRU(RecurrentLayer, nn.GRU):  # forward takes `lengths` too
@@ -55,11 +60,10 @@ class GRU(RecurrentLayer, nn.GRU):  # forward takes `lengths` too
     torch.Size([2, 5, 8])
     """
 
-    def _pointwise(self, from_input: Tensor, from_state: Tensor, *state: Tensor) -> Tensor:
-        (r_x, z_x, n_x), (r_h, z_h, n_h) = from_input.chunk(3, -1), from_state.chunk(3, -1)
-        z = (z_x + z_h).sigmoid()
-        n = (n_x + (r_x + r_h).sigmoid() * n_h).tanh()
-        return (1 - z) * n + z * state[0]
+    def __init__(self, *args: Any, **options: Any) -> None:
+        own = take_options(options)
+        super().__init__(*args, **options)
+        self._set_options(**own)
 
 
 class RNN(RecurrentLayer, nn.RNN):  # forward takes `lengths` too
@@ -73,6 +77,7 @@ class RNN(RecurrentLayer, nn.RNN):  # forward takes `lengths` too
     torch.Size([2, 5, 8])
     """
 
-    def _pointwise(self, from_input: Tensor, from_state: Tensor, *state: Tensor) -> Tensor:
-        total = from_input + from_state
-        return total.tanh() if self.nonlinearity == "tanh" else total.relu()
+    def __init__(self, *args: Any, **options: Any) -> None:
+        own = take_options(options)
+        super().__init__(*args, **options)
+        self._set_options(**own)

@@ -79,7 +79,7 @@ class Recurrent:
             _check_half(layers, self.dtype)
             layers = [layer.halved() for layer in layers]
         self._layers = list(layers)  # for whole sequences; the engine packs its own for steps
-        packed = [(*layer[:3], *layer.of_dtype(self.dtype)) for layer in layers]
+        packed = [(*layer[:3], *layer.of_dtype(self.dtype), None, 0.0, 0.0) for layer in layers]
         self.engine = engine.Stream(self._cell.code, f64, half, packed)
 
     @classmethod

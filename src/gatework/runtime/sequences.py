@@ -69,8 +69,10 @@ def run_layers(
                 address(last.h[z]),
                 0 if last.c is None else address(last.c[z]),
             ),
-            [tuple(0 if w is None else address(w) for w in weights)],
+            [(*(0 if w is None else address(w) for w in weights), 0)],
             0,
+            ((0, 0, 0), (0, 0, 0), (0, 0, 0)),
+            False,
         )
         x = y
     return x

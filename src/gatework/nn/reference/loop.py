@@ -1,13 +1,4 @@
-"""The readable executable specification: every cell as the plain torch loop that defines it.
-
-Slow on purpose.  The engine is tested against these functions, and they serve what it does not: other
-devices with ``resets`` or empty sequences, and ``torch.func``'s transforms.
-
-One alphabet: B batch, T time, I input, H hidden, P projection, D directions, Z layers, G gates, and R for
-the size of ``h``, which is P with a projection and H without.  Weights have torch's names and order:
-``W_ih (G*H, I)``, ``W_hh (G*H, R)``, biases ``(G*H,)`` or None, ``W_hr (P, H)`` or None; gates i f g o for
-the LSTM, r z n for the GRU.
-"""
+"""The sums and the time: one step, one direction of one layer, a stack of layers."""
 
 from __future__ import annotations
 
@@ -17,8 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-State = tuple[Tensor, ...]  # (h,) or (h, c); each (B, R) or (B, H)
-Weights = Sequence[Tensor | None]  # W_ih, W_hh, b_ih, b_hh, W_hr
+from gatework.nn.reference.cells import POINTWISE, State
+
+Weights = Sequence[Tensor | None]  # W_ih, W_hh, b_ih, b_hh, W_hr, p; the last ones may be left out
+# torch's names of the cells
+_OTHER_NAMES = {"LSTM": "lstm", "GRU": "gru", "RNN_TANH": "rnn", "RNN_RELU": "rnn_relu"}
 
 
 def lstm_cell(
@@ -36,10 +30,8 @@ def lstm_cell(
     Gers et al. 2000; with W_hr the projected LSTM of Sak et al. 2014 (arXiv 1402.1128), equation 7 with
     P = 0 there.
     """
-    i, f, g, o = (F.linear(x, W_ih, b_ih) + F.linear(h, W_hh, b_hh)).chunk(4, dim=-1)
-    c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-    h = o.sigmoid() * c.tanh()
-    return (h if W_hr is None else F.linear(h, W_hr)), c
+    after = step("lstm", x, (h, c), (W_ih, W_hh, b_ih, b_hh, W_hr))
+    return after[0], after[1]
 
 
 def gru_cell(
@@ -51,11 +43,7 @@ def gru_cell(
     b_hh: Tensor | None = None,
 ) -> Tensor:
     """``h'`` after one step of the GRU, reset gate after the product (as torch and cuDNN have it)."""
-    r_x, z_x, n_x = F.linear(x, W_ih, b_ih).chunk(3, dim=-1)
-    r_h, z_h, n_h = F.linear(h, W_hh, b_hh).chunk(3, dim=-1)
-    r, z = (r_x + r_h).sigmoid(), (z_x + z_h).sigmoid()
-    n = (n_x + r * n_h).tanh()
-    return (1 - z) * n + z * h
+    return step("gru", x, (h,), (W_ih, W_hh, b_ih, b_hh))[0]
 
 
 def rnn_cell(
@@ -71,21 +59,50 @@ def rnn_cell(
     return nonlinearity(F.linear(x, W_ih, b_ih) + F.linear(h, W_hh, b_hh))
 
 
-def step(mode: str, x: Tensor, state: State, weights: Weights) -> State:
-    """State after one step of any cell; ``mode`` as ``torch.nn`` spells it, ``"LSTM"`` to ``"RNN_RELU"``."""
-    W_ih, W_hh, b_ih, b_hh, W_hr = weights
+def step(
+    cell: str,
+    x: Tensor,
+    state: State,
+    weights: Weights,
+    *,
+    scale: Tensor | None = None,
+    zone_h: Tensor | None = None,
+    zone_c: Tensor | None = None,
+    decay: bool = False,
+) -> State:
+    """State after one step of any cell of the table, or by torch's name, ``"LSTM"`` to ``"RNN_RELU"``.
+
+    Args:
+        x: ``(B, I)``.
+        state: ``(h, …)``; h ``(B, R)``, the others ``(B, H)``.
+        scale: ``(B, R)``: h is multiplied by it before its product (recurrent dropout: Gal & Ghahramani 2016,
+            arXiv 1512.05287, section 4); with ``decay`` also where the cell reads h (Che et al. 2018,
+            arXiv 1606.01865, equation 4).
+        zone_h, zone_c: ``(B, H)``: the share of h and of c that stays as it was (Krueger et al. 2016,
+            arXiv 1606.01305, section 3.3); h is computed from the new c, whatever stays.
+    """
+    cell = _OTHER_NAMES.get(cell, cell)
+    six: list[Tensor | None] = [*weights, *[None] * (6 - len(weights))]
+    W_ih, W_hh, b_ih, b_hh, W_hr, p = six
     assert W_ih is not None
-    assert W_hh is not None
-    if mode == "LSTM":
-        return lstm_cell(x, state[0], state[1], W_ih, W_hh, b_ih, b_hh, W_hr)
-    if mode == "GRU":
-        return (gru_cell(x, state[0], W_ih, W_hh, b_ih, b_hh),)
-    nonlinearity = {"RNN_TANH": torch.tanh, "RNN_RELU": torch.relu}[mode]
-    return (rnn_cell(x, state[0], W_ih, W_hh, b_ih, b_hh, nonlinearity),)
+    h, *others = state
+    multiplied = h if scale is None else h * scale
+    beside = multiplied if decay else h
+    from_x = F.linear(x, W_ih, b_ih)
+    from_h = x.new_zeros(()) if W_hh is None else F.linear(multiplied, W_hh, b_hh)
+    found = POINTWISE[cell](from_x, from_h, (beside, *others), p)
+    new, after = found[0], list(found[1:])
+    if zone_c is not None:
+        after[0] = zone_c * others[0] + (1 - zone_c) * after[0]
+    if W_hr is not None:
+        new = F.linear(new, W_hr)
+    if zone_h is not None:
+        new = zone_h * beside + (1 - zone_h) * new
+    return new, *after
 
 
 def layer(
-    mode: str,
+    cell: str,
     x: Tensor,
     state: State,
     weights: Weights,
@@ -93,17 +110,22 @@ def layer(
     lengths: Tensor | None = None,
     resets: Tensor | None = None,
     reverse: bool = False,
+    scale: Tensor | None = None,
+    zone_h: Tensor | None = None,
+    zone_c: Tensor | None = None,
+    decay: bool = False,
 ) -> tuple[Tensor, State]:
     """Outputs ``(B, T, R)`` and last state of one direction of one layer over ``x (B, T, I)``.
 
     Args:
-        mode: ``"LSTM"``, ``"GRU"``, ``"RNN_TANH"`` or ``"RNN_RELU"``.
+        cell: a name of the table, or torch's.
         x: ``(B, T, I)``; what lies after a sequence's end is not read.
-        state: initial ``(h,)`` or ``(h, c)``.
-        weights: W_ih, W_hh, b_ih, b_hh, W_hr, the last three or one of them None.
+        state: initial ``(h,)`` or ``(h, c)``, ….
+        weights: W_ih, W_hh, b_ih, b_hh, W_hr, p; some of them None.
         lengths: ``(B,)`` integers, 0 to T.  Outputs after the end are 0; the state stays as it was there.
         resets: ``(B, T)`` bool; True clears the state just before that step.
         reverse: from each sequence's own last step to its first.
+        scale, zone_h, zone_c: ``(B, T, R)``, ``(B, T, H)``; see :func:`step`.
     """
     T = x.shape[1]
     valid = None
@@ -115,7 +137,18 @@ def layer(
         before = state
         if resets is not None:
             before = tuple(s.masked_fill(resets[:, t, None], 0.0) for s in state)
-        after = step(mode, x[:, t], before, weights)
+        at = (None if m is None else m[:, t] for m in (scale, zone_h, zone_c))
+        scale_t, zone_h_t, zone_c_t = at
+        after = step(
+            cell,
+            x[:, t],
+            before,
+            weights,
+            scale=scale_t,
+            zone_h=zone_h_t,
+            zone_c=zone_c_t,
+            decay=decay,
+        )
         output = after[0]
         if valid is not None:
             here = valid[:, t, None]
@@ -129,7 +162,7 @@ def layer(
 
 
 def network(
-    mode: str,
+    cell: str,
     x: Tensor,
     state: State,
     weights: Sequence[Sequence[Weights]],
@@ -153,7 +186,7 @@ def network(
         outputs = []
         for d, w in enumerate(directions):
             first = tuple(s[number * len(directions) + d] for s in state)
-            output, after = layer(mode, x, first, w, lengths=lengths, resets=resets, reverse=d == 1)
+            output, after = layer(cell, x, first, w, lengths=lengths, resets=resets, reverse=d == 1)
             outputs.append(output)
             last.append(after)
         x = torch.cat(outputs, dim=-1)
@@ -162,21 +195,17 @@ def network(
 
 def lstm(x: Tensor, h: Tensor, c: Tensor, *weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Outputs ``(B, T, H)`` and last ``(h, c)`` of one LSTM layer; weights W_ih, W_hh, b_ih, b_hh, W_hr."""
-    y, (h, c) = layer("LSTM", x, (h, c), _five(weights))
+    y, (h, c) = layer("lstm", x, (h, c), weights)
     return y, h, c
 
 
 def gru(x: Tensor, h: Tensor, *weights: Tensor) -> tuple[Tensor, Tensor]:
     """Outputs ``(B, T, H)`` and last ``h`` of one GRU layer; weights W_ih, W_hh, b_ih, b_hh."""
-    y, (h,) = layer("GRU", x, (h,), _five(weights))
+    y, (h,) = layer("gru", x, (h,), weights)
     return y, h
 
 
 def rnn(x: Tensor, h: Tensor, *weights: Tensor) -> tuple[Tensor, Tensor]:
     """Outputs ``(B, T, H)`` and last ``h`` of one plain layer; weights W_ih, W_hh, b_ih, b_hh."""
-    y, (h,) = layer("RNN_TANH", x, (h,), _five(weights))
+    y, (h,) = layer("rnn", x, (h,), weights)
     return y, h
-
-
-def _five(weights: Sequence[Tensor]) -> Weights:
-    return (*weights, *[None] * (5 - len(weights)))
