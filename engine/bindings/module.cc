@@ -192,6 +192,11 @@ NB_MODULE(_engine, m) {
   });
   m.def("forward", &forward);
   m.def("backward", &backward);
+  m.def("draw", [](Address out, std::int64_t n, bool f64, double share, std::uint64_t seed) {
+    if (n < 0 || !(share >= 0 && share <= 1)) throw nb::value_error("draw: n or share is out of range");
+    nb::gil_scoped_release release;
+    gatework::draw(f64, at<void>(out), n, share, seed);
+  });
   m.def("peak", &gatework::peak, nb::call_guard<nb::gil_scoped_release>());
   m.def("adopt_openmp", [](const std::string& library, bool spins) { return gatework::adopt_openmp(library.c_str(), spins); });
   m.def("empty", &empty);

@@ -435,6 +435,11 @@ void give_memory(void* block, std::size_t capacity) noexcept { give_block(block,
 
 std::size_t drop_memory() noexcept { return drop_blocks(); }
 
+void draw(bool f64, void* out, std::int64_t n, double share, std::uint64_t seed) {
+  const Kernels& k = active_path().kernels();
+  f64 ? k.draw_f64(static_cast<double*>(out), n, share, seed) : k.draw_f32(static_cast<float*>(out), n, share, seed);
+}
+
 double peak(bool f64, double seconds) { return active_path().kernels().peak(f64, seconds); }
 
 }  // namespace gatework

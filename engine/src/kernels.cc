@@ -10,6 +10,7 @@
 #include "cells/minimal.h"
 #include "cells/rnn.h"
 #include "cells/slstm.h"
+#include "draw.h"
 #include "forward.h"
 #include "peak.h"
 #include "small.h"
@@ -262,6 +263,8 @@ constexpr Kernels make_table() {
   All::fill(k.f32);
   All::fill(k.f64);
   k.peak = peak;
+  k.draw_f32 = draw<float>;
+  k.draw_f64 = draw<double>;
   return k;
 }
 constexpr Kernels table = make_table();

@@ -108,6 +108,8 @@ struct Kernels {
   CellKernels<float> f32[cell_count];
   CellKernels<double> f64[cell_count];
   double (*peak)(bool f64, double seconds);
+  void (*draw_f32)(float* out, Index n, double share, std::uint64_t seed);
+  void (*draw_f64)(double* out, Index n, double share, std::uint64_t seed);
 };
 
 }  // namespace gatework

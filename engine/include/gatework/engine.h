@@ -117,6 +117,9 @@ Status backward(const Backward& problem);
 // Multiply-adds of one core with nothing to wait for, in GFLOP/s, measured for `seconds`.
 double peak(bool f64, double seconds);
 
+// A mask: n numbers (float or double) that are 1 with probability `share`, else 0, by the seed alone.
+void draw(bool f64, void* out, std::int64_t n, double share, std::uint64_t seed);
+
 // Memory for `saved`, or anything else that comes and goes at every call: at least `bytes` on a cache line, not
 // cleared, from blocks that are kept and used again.  Throws std::bad_alloc; `capacity` goes back with it.
 void* take_memory(std::size_t bytes, std::size_t& capacity);

@@ -317,6 +317,16 @@ class _Arrays:
         return by_direction(pointers, cell, D)
 
 
+def draw_mask(shape: Sequence[int], share: float, like: Tensor) -> Tensor:
+    """Ones with probability ``share``, else zeros, as ``like``; the seed comes from torch's generator."""
+    mask = like.new_empty(shape)
+    if not like.is_cpu or like.dtype not in DTYPES or torch.compiler.is_compiling():
+        return mask.bernoulli_(share)
+    seed = int(torch.randint(1 << 62, (), dtype=torch.int64))
+    compiled.draw(mask.data_ptr(), mask.numel(), like.dtype is torch.float64, share, seed)
+    return mask
+
+
 def _pass_on(pairs: Iterable[tuple[Tensor | None, Tensor | None]]) -> None:
     """Without steps a state, or its gradient, is what it was before."""
     for before, after in pairs:

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gatework.nn.engine import NOTHING, Modifiers
+from gatework.nn.engine import NOTHING, Modifiers, draw_mask
 
 if TYPE_CHECKING:
     from gatework.nn.layer import RecurrentLayer
@@ -53,7 +53,7 @@ def modifiers(layer: RecurrentLayer, x: Tensor, B: int) -> Modifiers:
         if not share:
             return None
         if layer.training:
-            return x.new_empty((*lead, D * H)).bernoulli_(share)
+            return draw_mask((*lead, D * H), share, x)
         return x.new_full((D * H,), share).expand(*lead, D * H)
 
     with torch.no_grad():
