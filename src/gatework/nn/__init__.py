@@ -1,7 +1,9 @@
-"""Layers: drop-in LSTM, GRU and RNN, a feedforward network to compare with, and the readable reference."""
+"""Layers: drop-in LSTM, GRU and RNN, attention, mLSTM, a feedforward network, and the readable reference."""
 
 from gatework.nn import reference
 from gatework.nn.acceleration import accelerate
+from gatework.nn.attention import Attention, SelfAttentionPooling
+from gatework.nn.attention_lstm import AttentionLSTM
 from gatework.nn.feedforward import FeedForward
 from gatework.nn.making import make
 from gatework.nn.recurrent import GRU, LSTM, RNN
@@ -25,6 +27,8 @@ __all__ = [
     "LSTM1997",
     "RNN",
     "SLSTM",
+    "Attention",
+    "AttentionLSTM",
     "CoupledLSTM",
     "FeedForward",
     "LSTMWithoutInputActivation",
@@ -34,6 +38,7 @@ __all__ = [
     "MinGRU",
     "MinLSTM",
     "PeepholeLSTM",
+    "SelfAttentionPooling",
     "accelerate",
     "make",
     "reference",
