@@ -238,7 +238,7 @@ def test_pooling_against_loops() -> None:
 
 def test_the_penalty_is_that_of_the_definition() -> None:
     pool, x = pooling()
-    weights = pool(x, lengths=LENGTHS)[1]
+    weights = pool(x, lengths=LENGTHS)[1].detach()
     penalty = pool.penalty(weights)
     for b, n in enumerate(LENGTHS):
         a = weights[b]

@@ -6,6 +6,7 @@ from gatework.nn.attention import Attention, SelfAttentionPooling
 from gatework.nn.attention_lstm import AttentionLSTM
 from gatework.nn.feedforward import FeedForward
 from gatework.nn.making import make
+from gatework.nn.mlstm import MLSTM
 from gatework.nn.recurrent import GRU, LSTM, RNN
 from gatework.nn.threads import share_torchs
 from gatework.nn.variants import (
@@ -25,6 +26,7 @@ __all__ = [
     "GRU",
     "LSTM",
     "LSTM1997",
+    "MLSTM",
     "RNN",
     "SLSTM",
     "Attention",

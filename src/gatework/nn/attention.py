@@ -132,6 +132,7 @@ class Attention(nn.Module):
             memory: ``(B, S, Dm)``, or what :meth:`prepare` made of it.
             lengths: as :meth:`prepare` takes them; not beside a prepared memory, which has its own.
             mask: bool, broadcast to ``(B, Q, S)``, True where a query may look; everywhere when absent.
+                What only a mask hides must be finite.
 
         Returns:
             ``(context (B, Q, Dm), weights (B, Q, S))``; weights are at least 0 and sum to 1, or are all 0
@@ -278,13 +279,11 @@ def _check_mask(mask: Tensor, shape: tuple[int, ...]) -> None:
             f"Attention.forward: `mask` must be a bool tensor, True where to look; got {came}."
         )
     try:
-        fits = torch.broadcast_shapes(mask.shape, shape) == torch.Size(shape)
+        mask.expand(shape)
     except RuntimeError:
-        fits = False
-    if not fits:
         raise ValueError(
             f"Attention.forward: `mask` must broadcast to (B, Q, S) = {shape}; got {tuple(mask.shape)}."
-        )
+        ) from None
 
 
 def _positive(name: str, **sizes: int) -> None:
