@@ -338,9 +338,9 @@ class MLSTM(nn.Module):
             raise TypeError(f"{name}: the state must be (h, C, n, m); got {came}.")
         for letter, s, shape in zip("hCnm", hx, shapes, strict=True):
             if not isinstance(s, Tensor) or s.shape != shape:
-                came = tuple(s.shape) if isinstance(s, Tensor) else type(s).__name__
+                size: object = tuple(s.shape) if isinstance(s, Tensor) else type(s).__name__
                 raise ValueError(
-                    f"{name}: the state's {letter} must have shape {shape}; got {came}."
+                    f"{name}: the state's {letter} must have shape {shape}; got {size}."
                 )
             if s.dtype != x.dtype or s.device != x.device:
                 raise ValueError(
