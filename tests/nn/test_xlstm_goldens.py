@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gatework.nn import MLSTM
+from gatework.nn import MLSTM, make
 
 FILE = Path(__file__).parents[1] / "goldens" / "xlstm.npz"
 
@@ -60,3 +60,30 @@ def test_mlstm(name: str) -> None:
         close(ours[0][0], g["C"].transpose(-1, -2))
         close(ours[1][0], g["n"])
         close(ours[2][0], g["m"])
+
+
+@pytest.mark.parametrize("name", ["slstm_near", "slstm_far"])
+@torch.no_grad()
+def test_slstm(name: str) -> None:
+    g = golden(name)
+    (K, _, d), (T, _, H) = g["R"].shape, g["h"].shape
+    layer = make("slstm", 4 * H, H, num_heads=K).double()
+    weights = {k: torch.zeros_like(v) for k, v in layer.state_dict().items()}
+    weights["weight_ih_l0"] = torch.eye(4 * H, dtype=torch.float64)
+    weights["weight_hh_l0"] = g["R"].view(K, 4, d, d).transpose(0, 1).reshape(4 * H, d)
+    weights["bias_ih_l0"] = g["b"]
+    layer.load_state_dict(weights)
+    x = g["Wx"].transpose(0, 1)
+    y, state = layer(x)
+    close(y, g["h"].transpose(0, 1))
+    last = None
+    for t in range(T):
+        h, last = layer.step(x[:, t], last)
+        close(h, g["h"][t])
+    for ours in (state, last):
+        assert ours is not None
+        h, c, n, m = (part[0] for part in ours)
+        close(h, g["h"][-1])
+        raised = (m - g["m"][-1]).exp()  # c and n are kept divided by exp(m), whatever m is
+        close(c * raised, g["c"][-1])
+        close(n * raised, g["n"][-1])
