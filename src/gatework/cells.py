@@ -223,5 +223,13 @@ CELLS: dict[str, Cell] = {
             states=("h",),
             planes=("z", "n"),
         ),
+        Cell(
+            "mlstm",
+            "Matrix LSTM",
+            "Beck et al. 2024 (xLSTM)",
+            "a matrix for a cell state, written by key and value, read by query; no output goes back in",
+            "MLSTM",
+            states=("h", "C", "n", "m"),
+        ),
     )
 }

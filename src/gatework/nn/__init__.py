@@ -1,9 +1,12 @@
-"""Layers: drop-in LSTM, GRU and RNN, a feedforward network to compare with, and the readable reference."""
+"""Layers: drop-in LSTM, GRU and RNN, attention, mLSTM, a feedforward network, and the readable reference."""
 
 from gatework.nn import reference
 from gatework.nn.acceleration import accelerate
+from gatework.nn.attention import Attention, SelfAttentionPooling
+from gatework.nn.attention_lstm import AttentionLSTM
 from gatework.nn.feedforward import FeedForward
 from gatework.nn.making import make
+from gatework.nn.mlstm import MLSTM
 from gatework.nn.recurrent import GRU, LSTM, RNN
 from gatework.nn.threads import share_torchs
 from gatework.nn.variants import (
@@ -23,8 +26,11 @@ __all__ = [
     "GRU",
     "LSTM",
     "LSTM1997",
+    "MLSTM",
     "RNN",
     "SLSTM",
+    "Attention",
+    "AttentionLSTM",
     "CoupledLSTM",
     "FeedForward",
     "LSTMWithoutInputActivation",
@@ -34,6 +40,7 @@ __all__ = [
     "MinGRU",
     "MinLSTM",
     "PeepholeLSTM",
+    "SelfAttentionPooling",
     "accelerate",
     "make",
     "reference",

@@ -9,12 +9,14 @@ from torch import nn
 
 from gatework.cells import CELLS
 from gatework.errors import ConfigError, nearest
+from gatework.nn.mlstm import MLSTM
 from gatework.nn.recurrent import GRU, LSTM, RNN
 from gatework.nn.variants import VARIANTS
 
 _LAYERS: dict[str, Callable[..., nn.Module]] = {
     "GRU": GRU,
     "LSTM": LSTM,
+    "MLSTM": MLSTM,
     "RNN": RNN,
     **VARIANTS,
 }
