@@ -31,7 +31,7 @@ def recurrent_cells() -> list[str]:
 def remember(layer: nn.Module, cell: str, steps: int) -> str:
     """Draw the biases of the gates for memories of up to ``steps`` steps; returns what was done.
 
-    Chrono initialisation (Tallec & Ollivier 2018, arXiv 1804.11188, section 3.2): with u ~ U(1, steps - 1),
+    Chrono initialisation (Tallec & Ollivier 2018, arXiv 1804.11188): with u ~ U(1, steps - 1),
     b_f = log u and b_i = -b_f; for one gate that does both, log u with its sign.  The same rule for every cell
     that has such gates.
     """

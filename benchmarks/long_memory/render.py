@@ -13,9 +13,9 @@ from typing import Any
 
 from store import read
 from task import Task
-from tasks import TASKS
 
 from gatework.cells import CELLS
+from tasks import TASKS
 
 OPEN, CLOSE = "<!-- long memory benchmark -->", "<!-- end of long memory benchmark -->"
 Runs = list[dict[str, Any]]

@@ -25,14 +25,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded, here an
 from network import recurrent_cells
 from render import render
 from store import ResultsError, append, done, read
-from tasks import TASKS
-from train import run as train
 
 from gatework import __version__
 from gatework.bench.machine import cores, engine, processor
+from tasks import TASKS
+from train import run as train
 
 # Compared unless others are named: those of them that the table has.
-DEFAULT = "rnn gru lstm1997 lstm peephole cifg layernorm slstm mingru".split()
+DEFAULT = ["rnn", "gru", "lstm1997", "lstm", "peephole", "cifg", "layernorm", "slstm", "mingru"]
 
 
 def describe() -> dict[str, Any]:
@@ -112,7 +112,8 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     known = {lag for task in args.tasks for lag in TASKS[task].lags if lag}
     if unknown := set(args.lags or ()) - known:
         parser.error(
-            f"--lags: no chosen task has the lag {min(unknown)}; there are {', '.join(map(str, sorted(known)))}."
+            f"--lags: no chosen task has the lag {min(unknown)}; "
+            f"there are {', '.join(map(str, sorted(known)))}."
         )
     if not args.out.resolve().parent.is_dir():
         parser.error(f"--out: there is no folder {args.out.resolve().parent}; make it first.")

@@ -27,8 +27,12 @@ class Batch:
     x: Tensor  # (B, T, I) float32
     target: Tensor  # as the task's loss takes it
     lengths: Tensor | None = None  # (B,) valid steps; None: all T
-    where: Tensor | None = None  # (B, T) bool, the steps that are judged; None: the last of each sequence
-    legal: Tensor | None = None  # (B, T, K) bool, the symbols that may follow, where a task needs them
+    where: Tensor | None = (
+        None  # (B, T) bool, the steps that are judged; None: the last of each sequence
+    )
+    legal: Tensor | None = (
+        None  # (B, T, K) bool, the symbols that may follow, where a task needs them
+    )
     sequences: int = 0  # how many count as seen; 0: B
 
     def __post_init__(self) -> None:
@@ -67,7 +71,9 @@ class Task(ABC):
     settings: ClassVar[Settings] = Settings()
     papers: ClassVar[tuple[Paper, ...]] = ()
     at_end: ClassVar[bool] = True  # one answer, at the end of each sequence
-    carried: ClassVar[bool] = False  # batches continue one another: the state is carried, not the gradient
+    carried: ClassVar[bool] = (
+        False  # batches continue one another: the state is carried, not the gradient
+    )
     allowed: ClassVar[int] = 0  # wrong ones among TESTED that are still a solution
     value_is: ClassVar[str] = "share right"  # of what `measure` returns
 

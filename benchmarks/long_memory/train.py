@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from network import Network, detached
 from task import Task
-from tasks import TASKS
 from torch import nn
+
+from tasks import TASKS
 
 GOOD = 0.95  # share of the last sequences right from which on it is tested
 FADE = 0.9  # of the running share, per batch
@@ -30,9 +31,7 @@ def run(task: str, lag: int, cell: str, seed: int, budget_s: float) -> dict[str,
     of = TASKS[task]
     source = np.random.SeedSequence([seed, lag, zlib.crc32(task.encode())])
     training, testing = (np.random.default_rng(s) for s in source.spawn(2))
-    network = Network(
-        cell, of.sizes(lag)[0], of.settings.hidden, of.sizes(lag)[1], of.memory(lag)
-    )
+    network = Network(cell, of.sizes(lag)[0], of.settings.hidden, of.sizes(lag)[1], of.memory(lag))
     seen, seconds, ended = _train(of, lag, network, budget_s, training, testing)
     finite = all(bool(p.isfinite().all()) for p in network.parameters())
     value = of.measure(network, testing, lag) if finite else math.nan

@@ -1,4 +1,4 @@
-"""benchmarks/long_memory: generators against plain checks, criteria that see wrong answers, resuming, tables."""
+"""benchmarks/long_memory: generators against plain checks, criteria that see wrong answers, tables."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ class Oracle:
     def __init__(self, answer: Any) -> None:
         self.answer = answer
 
-    def __call__(self, x: Tensor, lengths: Any = None, state: Any = None, at_end: bool = True) -> Any:
+    def __call__(
+        self, x: Tensor, lengths: Any = None, state: Any = None, at_end: bool = True
+    ) -> Any:
         return self.answer(x, lengths), None
 
 
@@ -100,7 +102,10 @@ def grammatical(text: str) -> bool:
 
 def test_strings_follow_the_grammar_and_its_checker_refuses_others(bench: Any) -> None:
     symbols, legal, lengths = bench.reber.strings(rng(), 400)
-    texts = ["".join(bench.reber.SYMBOLS[s] for s in row[:n]) for row, n in zip(symbols, lengths, strict=True)]
+    texts = [
+        "".join(bench.reber.SYMBOLS[s] for s in row[:n])
+        for row, n in zip(symbols, lengths, strict=True)
+    ]
     assert all(map(grammatical, texts))
     assert len(set(texts)) > 50
     for wrong in ("BTBTXSEPE", "BTBTSXETE", "BTBPVVETB", "BPBPVVE", "TTBPVVETE"):
@@ -123,7 +128,7 @@ def test_a_stream_is_strings_one_after_the_other(bench: Any) -> None:
     assert symbols.shape == (5000,)
     text = "".join(bench.reber.SYMBOLS[s] for s in symbols)
     start = 0
-    while (end := next((e for e in range(start + 9, start + 200) if grammatical(text[start:e])), 0)):
+    while end := next((e for e in range(start + 9, start + 200) if grammatical(text[start:e])), 0):
         start = end
     assert start > 4800  # all but the string that was cut off
     assert legal[np.arange(4999), symbols[1:]].all()
@@ -155,7 +160,10 @@ def test_the_first_mistake_of_a_stream_is_counted(bench: Any) -> None:
 def test_strings_of_equal_counts_and_the_reach_of_a_counter(bench: Any) -> None:
     task = bench.tasks.TASKS["anbncn"]
     batch = task.strings(np.array([1, 3]))
-    inputs = ["".join("Sabc"[int(s)] for s in x[:n].argmax(-1)) for x, n in zip(batch.x, batch.lengths, strict=True)]
+    inputs = [
+        "".join("Sabc"[int(s)] for s in x[:n].argmax(-1))
+        for x, n in zip(batch.x, batch.lengths, strict=True)
+    ]
     assert inputs == ["Sabc", "Saaabbbccc"]
     follows = ["".join("abcT"[k] for k in np.flatnonzero(bits)) for bits in batch.target[1].numpy()]
     assert follows == ["a", "ab", "ab", "ab", "b", "b", "c", "c", "c", "T"]

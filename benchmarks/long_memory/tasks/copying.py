@@ -16,9 +16,11 @@ class Copying(Task):
 
     name = "copying"
     title = "Copying"
-    source = "Hochreiter & Schmidhuber 1997; as in Arjovsky, Shah & Bengio 2016, section 5.1"
+    source = "Hochreiter & Schmidhuber 1997; as in Arjovsky, Shah & Bengio 2016"
     lag_is = "T, the steps between the last symbol and the first answer"
-    criterion = "200 successive fresh sequences with all ten symbols right (ours; the papers plot losses)"
+    criterion = (
+        "200 successive fresh sequences with all ten symbols right (ours; the papers plot losses)"
+    )
     lags = (10, 50, 100, 500)
     settings = Settings(hidden=64)
     at_end = False

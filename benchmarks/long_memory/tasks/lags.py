@@ -10,14 +10,17 @@ from torch import Tensor
 
 
 class NoiseFree(Task):
-    """Two sequences, (x, 1, 2, ..., p - 1, x) and (y, 1, 2, ..., p - 1, y): predict every next symbol."""
+    """Two sequences, (x, 1, 2, ..., p - 1, x) and (y, 1, 2, ..., p - 1, y): predict every next symbol.
+
+    In our loss the last symbol counts as much as all others together.
+    """
 
     name = "noise-free"
     title = "Noise-free long lag, local regularities"
     source = "Hochreiter & Schmidhuber 1997, section 5.2 (task 2a)"
     lag_is = "p, the steps between the symbol and its second coming"
     criterion = "the last symbol of both sequences predicted with every output's error below 0.25"
-    lags = (10, 100, 1000)
+    lags = (10, 100)
     settings = Settings(batch=2, learning_rate=1e-2, check_every=10)
     papers = (Paper(100, "5,040 sequences, 18 of 18 runs", "table 2"),)
     at_end = False
@@ -37,7 +40,8 @@ class NoiseFree(Task):
         return Batch(one_hot(symbols[:, :-1], lag + 1), target)
 
     def loss(self, out: Tensor, batch: Batch) -> Tensor:
-        return F.cross_entropy(out.flatten(0, 1), batch.target.flatten())
+        last = F.cross_entropy(out[:, -1], batch.target[:, -1])
+        return last + F.cross_entropy(out[:, :-1].flatten(0, 1), batch.target[:, :-1].flatten())
 
     def right(self, out: Tensor, batch: Batch) -> Tensor:
         last = Batch(batch.x, batch.target[:, -1])
@@ -54,7 +58,7 @@ class LongLag(Task):
     title = "Very long lag, no local regularities"
     source = "Hochreiter & Schmidhuber 1997, section 5.2 (task 2c), p = 50 distracting symbols"
     lag_is = "q, the least number of distracting symbols; k more with P(k) = 0.1 · 0.9^k"
-    criterion = "2000 successive fresh sequences with every output's error below 0.25"
+    criterion = "2000 successive fresh sequences with every output's error below 0.25 (their number is ours)"
     lags = (10, 50, 100, 500, 1000)
     papers = (
         Paper(50, "30,000 sequences", "table 3"),

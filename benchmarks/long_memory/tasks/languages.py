@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from network import Network
-from task import Batch, Bits, Paper, Rng, Settings, Task, one_hot
+from task import Batch, Bits, Rng, Settings, Task, one_hot
 from torch import Tensor
 
 TRAINED, FARTHEST = 10, 1000  # n in training: 1 to 10; where the search for the reach ends
@@ -18,12 +18,13 @@ class AnBn(Task):
 
     name = "anbn"
     title = "a^n b^n"
-    source = "Gers & Schmidhuber 2001, section III"
+    source = "Gers & Schmidhuber 2001"
     lag_is = "the n up to which every string must be accepted; n = 1 to 10 in training"
-    criterion = "each string of n = 1 to the lag accepted: every output on its side of a half, always"
+    criterion = (
+        "each string of n = 1 to the lag accepted: every output on its side of a half, always"
+    )
     lags = (10, 50, 100, 1000)
     settings = Settings(learning_rate=1e-2)
-    papers = (Paper(1000, "reached by the best network", "table III"),)
     at_end = False
     value_is = "n up to which every string is accepted"
     letters: ClassVar[int] = 2
@@ -82,7 +83,6 @@ class AnBnCn(AnBn):
     name = "anbncn"
     title = "a^n b^n c^n"
     lags = (10, 20, 50, 100)
-    papers = ()
     letters = 3
 
     def memory(self, lag: int) -> int:

@@ -18,7 +18,9 @@ class TemporalOrder2(Task):
     name = "order-2"
     title = "Temporal order, two symbols"
     source = "Hochreiter & Schmidhuber 1997, section 5.6 (experiment 6a)"
-    lag_is = "the least length; the places lie at the same tenths of it as in the paper (length 100)"
+    lag_is = (
+        "the least length; the places lie at the same tenths of it as in the paper (length 100)"
+    )
     criterion = "2000 successive fresh sequences with every output's error below 0.3"
     lags = (20, 100, 400, 1000)
     papers = (Paper(100, "31,390 sequences", "table 9"),)

@@ -1,7 +1,7 @@
 """The embedded Reber grammar, a string at a time and as one stream without marks of its strings' ends.
 
-    inner   B, then from node 1 to node 6 along the arrows of NEXT, E
-    string  B, T or P, an inner string, the same T or P, E
+inner   B, then from node 1 to node 6 along the arrows of NEXT, E
+string  B, T or P, an inner string, the same T or P, E
 """
 
 from __future__ import annotations
@@ -120,10 +120,12 @@ class ContinualReber(EmbeddedReber):
 
     name = "reber-continual"
     title = "Continual embedded Reber grammar"
-    source = "Gers, Schmidhuber & Cummins 2000, section 4"
-    criterion = "ten fresh streams of 100,000 symbols each without one wrong prediction, as for a string"
-    settings = Settings(batch=16, check_every=500)
-    papers = (Paper(0, "with forget gates solved, without never", "section 4"),)
+    source = "Gers, Schmidhuber & Cummins 2000"
+    criterion = (
+        "ten fresh streams of 100,000 symbols each without one wrong prediction, as for a string"
+    )
+    settings = Settings(batch=16, learning_rate=1e-3, check_every=500)
+    papers = (Paper(0, "solved with forget gates, not without", "abstract"),)
     carried = True
     value_is = "symbols before the first mistake, mean of ten streams"
     steps = 50  # of a piece of a stream, and so of back-propagation

@@ -14,9 +14,11 @@ class MeasuredSpikes(Task):
 
     name = "spike-delays"
     title = "Measuring delays between spikes"
-    source = "Gers & Schmidhuber 2000; Gers, Schraudolph & Schmidhuber 2002, section 4.1"
+    source = "Gers & Schmidhuber 2000; Gers, Schraudolph & Schmidhuber 2002"
     lag_is = "T: the delay is T or T - 1"
-    criterion = "1000 successive fresh sequences of five spikes with each of the four delays told (ours)"
+    criterion = (
+        "1000 successive fresh sequences of five spikes with each of the four delays told (ours)"
+    )
     lags = (10, 50, 100)
     papers = (Paper(50, "the peephole LSTM learns it", "abstract"),)
     at_end = False
@@ -54,7 +56,7 @@ class TimedSpikes(MeasuredSpikes):
 
     name = "timed-spikes"
     title = "Generating timed spikes"
-    source = "Gers, Schraudolph & Schmidhuber 2002, section 4.2"
+    source = "Gers, Schraudolph & Schmidhuber 2002"
     lag_is = "T: a spike at every T-th step"
     criterion = (
         "every step of 50 intervals on its side of a half, after training on the first four (ours)"
