@@ -48,13 +48,11 @@ def describe() -> dict[str, Any]:
 
 
 def wanted(args: argparse.Namespace) -> Iterator[tuple[str, int, str, int]]:
-    """Every run that was asked for; cells of one lag follow one another."""
-    for task in args.tasks:
-        lags = [lag for lag in TASKS[task].lags if not args.lags or lag in (0, *args.lags)]
-        for lag in lags:
-            for seed in range(args.seeds):
-                for cell in args.cells:
-                    yield task, lag, cell, seed
+    """Every run that was asked for; seed after seed, so that the first one soon fills the tables."""
+    for seed in range(args.seeds):
+        for task in args.tasks:
+            lags = [lag for lag in TASKS[task].lags if not args.lags or lag in (0, *args.lags)]
+            yield from ((task, lag, cell, seed) for lag in lags for cell in args.cells)
 
 
 def attempt(what: tuple[str, int, str, int], budget_s: float) -> dict[str, Any]:
@@ -64,7 +62,8 @@ def attempt(what: tuple[str, int, str, int], budget_s: float) -> dict[str, Any]:
         return train(task, lag, cell, seed, budget_s)
     except Exception as error:  # one cell that fails does not end the others' runs
         facts = {"task": task, "lag": lag, "cell": cell, "seed": seed, "budget_s": budget_s}
-        return facts | {"failed": f"{type(error).__name__}: {error}"}
+        first = str(error).partition("\n")[0]
+        return facts | {"failed": f"{type(error).__name__}: {first}"}
 
 
 def finished(
@@ -101,7 +100,9 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--cells", nargs="+", choices=cells, default=default, metavar="CELL")
     parser.add_argument("--lags", nargs="+", type=int, help="only these of each task's lags")
     parser.add_argument("--seeds", type=int, default=3, help="seeds 0 to N-1 (default 3)")
-    parser.add_argument("--budget", type=float, default=300.0, help="seconds a run (default 300)")
+    parser.add_argument(
+        "--budget", type=float, default=300.0, help="processor seconds a run (default 300)"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time (default 1)")
     parser.add_argument("--out", type=Path, required=True, help="results, as JSON lines")
     parser.add_argument("--list", action="store_true", help="say what is left to run, run nothing")
