@@ -146,8 +146,8 @@ def render(runs: Runs) -> str:
     jobs = sorted({run.get("jobs", 1) for run in runs})
     drawn = sorted({r["cell"] for r in runs if r.get("biases") == "chrono"})
     parts.append(
-        f"Runs: {len(runs)}. Budget of a run: {listed([f'{b:g} s' for b in budgets])} of the processor, one thread, "
-        f"{listed([str(j) for j in jobs])} at a time. Biases of the gates drawn for the lag: "
+        f"Runs: {len(runs)}. Budget of a run: {listed([f'{b:g} s' for b in budgets])} of the processor, "
+        f"one thread, {listed([str(j) for j in jobs])} at a time. Biases of the gates drawn for the lag: "
         f"{listed(drawn) if drawn else 'none'}."
     )
     parts += ["Measured on: " + ", ".join(f"{k} {v}" for k, v in m) + "." for m in sorted(machines)]
