@@ -62,7 +62,7 @@ class TimedSpikes(MeasuredSpikes):
         "every step of 50 intervals on its side of a half, after training on the first four (ours)"
     )
     lags = (10, 20, 50)
-    settings = Settings(batch=1, check_every=20)
+    settings = Settings(batch=1, learning_rate=1e-2, check_every=20)
     papers = ()
     value_is = "intervals before the first mistake"
     intervals = 50
