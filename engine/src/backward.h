@@ -112,7 +112,7 @@ GW_INLINE Vec<T> through_after(const StepBack<T>& s, Vec<T> products, Vec<T> car
 // dh of slots begin..end, columns of panels first..last: from the step after where there is one, what is
 // carried, and dy.  Then the cell's derivative, or, for a projection, dh into memory.
 template <class Cell, class T>
-__attribute__((noinline)) void hidden_back(const StepBack<T>& s, const T* packed, Index R, Index begin, Index end, bool after,
+GW_ONCE void hidden_back(const StepBack<T>& s, const T* packed, Index R, Index begin, Index end, bool after,
                         Share share) {
   using V = Vec<T>;
   constexpr int N = V::N;

@@ -10,7 +10,7 @@ namespace gatework::GATEWORK_PATH {
 // out[row][column] = a[row] . panels[column] (+ bias[column]), for the panels first..last of `columns`, of
 // which `real` are stored.
 template <class T>
-inline void product(const T* const* a, Index rows, Index K, const T* packed, const T* bias, Index columns,
+GW_ONCE void product(const T* const* a, Index rows, Index K, const T* packed, const T* bias, Index columns,
                     Index real, T* const* out, Index first, Index last) {
   Buffer<T> buffer;
   for (Index p = first; p < last; ++p) {
@@ -72,9 +72,8 @@ GW_INLINE void give_cells(T* to, const T* from, Index H, Index Hp) {
 }
 
 // The cell, for m slots from `row` on and U unit vectors from unit u0 on; products[slot][unit vector][gate].
-// Not inlined: five drivers call it for a tile at a time, and compiling it into each takes minutes.
 template <class Cell, class T>
-__attribute__((noinline)) void step_cells(const Step<T>& s, const Buffer<T>& products, Index row, int m, Index u0, int U) {
+GW_ONCE void step_cells(const Step<T>& s, const Buffer<T>& products, Index row, int m, Index u0, int U) {
   using V = Vec<T>;
   constexpr int N = V::N, G = Cell::gates;
   for (int i = 0; i < m; ++i) {

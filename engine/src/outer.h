@@ -26,7 +26,7 @@ constexpr Index outer_size(Index m, Index n) {
 
 // X as tiles: [tile][row][outer_width], the last one filled with zeros; tiles first..last.
 template <class T>
-inline void pack_outer(const T* const* x, Index rows, Index columns, T* out, Index first, Index last) {
+GW_ONCE void pack_outer(const T* const* x, Index rows, Index columns, T* out, Index first, Index last) {
   constexpr Index W = outer_width<T>();
   for (Index tile = first; tile < last; ++tile) {
     const Index c0 = tile * W, n = columns - c0 < W ? columns - c0 : W;
@@ -128,7 +128,7 @@ inline void outer_panel(const T* g, Index pitch, Index rows, const OuterOperand<
 }
 
 template <class T>
-inline void outer_product(const T* g, Index pitch, Index rows, Index m, const OuterOperand<T>* operands,
+GW_ONCE void outer_product(const T* g, Index pitch, Index rows, Index m, const OuterOperand<T>* operands,
                           int count, T* sum, T* panel, bool fresh, Index first, Index last) {
   for (Index p = first; p < last; ++p) {
     const Index column = p * panel_width<T>();
@@ -143,7 +143,7 @@ inline void outer_product(const T* g, Index pitch, Index rows, Index m, const Ou
 
 // Tiles of `count` workers, added, into rows of torch's layout: out[gate[plane]*H + u][n].
 template <class T>
-inline void unpack_outer(const T* const* C, int count, const int* gate, int planes, Index H, Index columns,
+GW_ONCE void unpack_outer(const T* const* C, int count, const int* gate, int planes, Index H, Index columns,
                          T* out, Index first, Index last) {
   using V = Vec<T>;
   constexpr Index N = V::N;

@@ -18,7 +18,7 @@ constexpr Index within(Index n, Index most) { return n < 0 ? 0 : n < most ? n : 
 
 // One panel column group of `width` columns out of which `real` exist: out[k*pitch + lane].
 template <class T>
-inline void pack_columns(Matrix<T> w, Index K, Index real, Index width, T* out, Index pitch) {
+GW_ONCE void pack_columns(Matrix<T> w, Index K, Index real, Index width, T* out, Index pitch) {
   if (w.column_stride == 1) {
     for (Index k = 0; k < K; ++k) {
       const T* from = w.data + k * w.k_stride;
@@ -49,7 +49,7 @@ inline void pack_columns(Matrix<T> w, Index K, Index real, Index width, T* out, 
 
 // Columns in planes of Hp (H real) as `Gates` orders them, K rows of torch's (G*H, K): panels of 4 vectors.
 template <class T>
-inline void pack_planes(const T* w, const int* gate, int planes, Index H, Index K, T* out, Index first,
+GW_ONCE void pack_planes(const T* w, const int* gate, int planes, Index H, Index K, T* out, Index first,
                         Index last) {
   constexpr Index N = Vec<T>::N;
   const Index Hp = padded<T>(H), columns = planes * Hp;
@@ -67,7 +67,7 @@ inline void pack_planes(const T* w, const int* gate, int planes, Index H, Index 
 // Rows in planes of Hp: the transposed product of backward.  Columns are torch's `columns`, `covered` of them
 // with padding, in panels of 4 vectors.
 template <class T>
-inline void pack_transposed(const T* w, const int* gate, int planes, Index H, Index columns, Index covered,
+GW_ONCE void pack_transposed(const T* w, const int* gate, int planes, Index H, Index columns, Index covered,
                             T* out, Index first, Index last) {
   constexpr Index N = Vec<T>::N;
   const Index Hp = padded<T>(H), K = planes * Hp;

@@ -14,3 +14,6 @@
 #else
 #include "simd/portable.h"
 #endif
+
+// Compiled once for each type, not into every cell that calls it: with 14 cells inlining these took minutes.
+#define GW_ONCE __attribute__((noinline))

@@ -7,7 +7,7 @@ namespace gatework::GATEWORK_PATH {
 
 // out[i] = w[i] . a for N rows of w, K apart, the first `rows` of them real; the sums meet in registers.
 template <class T>
-GW_INLINE Vec<T> dots(const T* w, Index rows, const T* a, Index K) {
+GW_ONCE Vec<T> dots(const T* w, Index rows, const T* a, Index K) {
   using V = Vec<T>;
   constexpr int N = V::N;
   V acc[N];
