@@ -29,7 +29,9 @@ class Cell(NamedTuple):
     planes: tuple[str, ...] = ()  # what the engine keeps of each step for backward
     projects: bool = False  # whether it can have a projection
     zones: bool = False  # whether zoneout of c goes with it
-    keeps: str = ""  # share of its memory that a unit keeps over a step, by its planes; "1": all of it
+    keeps: str = (
+        ""  # share of its memory that a unit keeps over a step, by its planes; "1": all of it
+    )
 
     @property
     def has_c(self) -> bool:

@@ -51,7 +51,7 @@ def test_every_cell_of_the_engine_hands_out_its_planes(cell: str) -> None:
     row = CELLS[cell]
     assert len(seen) == 2
     for found in seen:
-        assert list(found) == [*row.planes, *(["c"] if row.has_c else []), "h"]
+        assert list(found) == [*row.planes, *row.states[1:], "h"]
         assert all(plane.shape == (2, 6, 5) for plane in found.values())
         assert all(not plane[1, 4:].any() for plane in found.values())
     assert torch.equal(seen[1]["h"], y.detach())

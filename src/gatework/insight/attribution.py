@@ -82,7 +82,7 @@ def integrated_gradients(
             ends.append(value.double())
     while True:
         values = (x - start).double() * _mean_gradient(f, x, start, points)
-        found = Attribution(values.nan_to_num(), *ends, points)
+        found = Attribution(values.nan_to_num(), ends[0], ends[1], points)
         if found.relative_residual <= tolerance or points >= MAX_POINTS:
             return found
         points = min(2 * points, MAX_POINTS)

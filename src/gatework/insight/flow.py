@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gatework.errors import ConfigError
+from gatework.nn.gates import cell_of
 
 
 def gradient_flow(model: nn.Module, layer: Any, loss: Callable[[], Tensor]) -> dict[str, Tensor]:
@@ -83,7 +84,7 @@ def gradient_flow(model: nn.Module, layer: Any, loss: Callable[[], Tensor]) -> d
     gradients = torch.autograd.grad(value, wanted, allow_unused=True)
     each = len(states[0])
     found = {}
-    for part, name in enumerate("hc"[:each]):
+    for part, name in enumerate(cell_of(layer).states):
         norms = [_norm(g) for g in gradients[part::each]]
         found[name] = torch.stack(norms).flip(0)
     return found

@@ -73,7 +73,7 @@ def inspect_forecaster(
         if compare
         else {}
     )
-    facts = {
+    return {
         "gatework_version": __version__,
         "source": table.source,
         "model": describe(network),
@@ -96,7 +96,6 @@ def inspect_forecaster(
         "notes": [text for text in rivals.values() if isinstance(text, str)],
         "trained_epochs": len(model.training_.history),
     }
-    return facts
 
 
 def check_recurrent(network: Any) -> None:
@@ -158,7 +157,7 @@ def _layer(seen: Seen, number: int) -> dict[str, Any]:
     if kept is not None:
         found["half_life"] = [_plain(v) for v in half_life(kept).tolist()]
     for name, plane in planes.items():
-        if is_gate(plane):
+        if name not in seen.cell.states and is_gate(plane):
             left, right = saturation(plane)
             found["saturation"][name] = [_rounded(left), _rounded(right)]
     return found
@@ -189,6 +188,7 @@ def _window(
     n = spec.in_segments
     first_rows = [max(0, spec.context - (n - i) * spec.segment) for i in range(n)]
     named = table.schema.series is not None
+    hidden = seen.cell.states[2:]  # a normaliser and a stabiliser say little to a reader
     return {
         "series": str(table.names[int(windows.series[number])]) if named else None,
         "target": table.schema.targets[k],
@@ -198,18 +198,18 @@ def _window(
         "truth": _rounded(table.targets[after, k]),
         "forecast": _rounded(mean[0, :, k]),
         "first_rows": first_rows,
-        "layers": [_planes(planes, k) for planes in seen.gates],
+        "layers": [_planes(planes, k, hidden) for planes in seen.gates],
         "attribution": _attributions(
             network, batch, k, float(windows.sequences.scale[batch.series[0], k])
         ),
     }
 
 
-def _planes(planes: dict[str, Tensor], row: int) -> dict[str, Any]:
+def _planes(planes: dict[str, Tensor], row: int, hidden: tuple[str, ...]) -> dict[str, Any]:
     """Planes ``(H, T)`` of one sequence: gates in hundredths, states to three digits."""
     found = {}
     for name, plane in planes.items():
-        if "_" in name:  # a product inside a gate
+        if "_" in name or name in hidden:  # a product inside a gate has an underscore
             continue
         values = plane[row].T
         gate = name not in "ch" and is_gate(plane)
@@ -229,7 +229,8 @@ def _attributions(
     for step in sorted({0, network.spec.horizon - 1}):
 
         def forecast(y: Tensor, step: int = step) -> Tensor:
-            return network(replace(batch, y=y)).mean[:, step, k]
+            mean: Tensor = network(replace(batch, y=y)).mean
+            return mean[:, step, k]
 
         a = integrated_gradients(forecast, batch.y, flat)
         values = (a.values[0].sum(dim=-1) * scale).tolist()
@@ -293,7 +294,8 @@ def _trained_rnn(
         return "This model is a plain RNN itself, so there is none beside it."
     epochs = len(model.training_.history)
     settings = model.fitted_config_.model_dump(mode="python") | {
-        "cell": "rnn", "context": spec.context, "segment": spec.segment, "max_epochs": epochs, "patience": epochs,
+        "cell": "rnn", "context": spec.context, "segment": spec.segment, "max_epochs": epochs,
+        "patience": epochs,
     }  # fmt: skip
     progress.stage(f"training a plain RNN of the same size to compare with, {epochs} epochs")
     try:

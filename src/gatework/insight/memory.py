@@ -20,13 +20,14 @@ def kept_share(cell: Cell, planes: dict[str, Tensor]) -> Tensor | None:
 
         LSTM   c_t = f * c_(t-1) + i * g            f
         GRU    h_t = z * h_(t-1) + (1 - z) * n      z
+        sLSTM  c_t / n_t, n_t = f * n_(t-1) + i     f n_(t-1) / n_t = 1 - i / n_t
         RNN    h_t = tanh(W x + U h_(t-1))          none: all of the memory is written anew at every step
 
     A GRU's z keeps in torch, here, and in Cho et al. 2014 (arXiv 1406.1078), equation 7; in Chung et al. 2014
     (arXiv 1412.3555), equation 5, it is the other way round, and 1 - z keeps.
 
     Args:
-        cell: its row in the table, whose ``keeps`` says which plane it is.
+        cell: its row in the table, whose ``keeps`` says which planes it is made of.
         planes: of one layer and direction, as ``layer.gates`` returns them.
 
     >>> from gatework.cells import CELLS
@@ -39,6 +40,12 @@ def kept_share(cell: Cell, planes: dict[str, Tensor]) -> Tensor | None:
         return None
     if cell.keeps == "1":
         return torch.ones_like(planes["c"])
+    if cell.keeps == "f/(i+f)":
+        return planes["f"] / (planes["i"] + planes["f"]).clamp_min(
+            torch.finfo(planes["f"].dtype).tiny
+        )
+    if cell.keeps == "1-i/n":
+        return (1 - planes["i"] / planes["n"]).clamp(0, 1)
     if cell.keeps.startswith("1-"):
         return 1 - planes[cell.keeps.removeprefix("1-")]
     return planes[cell.keeps]

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gatework.cells import CELLS, Cell
-from gatework.nn import checks, engine
+from gatework.nn import checks, engine, regularisers
 
 if TYPE_CHECKING:
     from gatework.nn.layer import RecurrentLayer
@@ -32,11 +32,10 @@ def cell_of(layer: Any) -> Cell:
     >>> cell_of(GRU(2, 3)).planes
     ('n', 'r', 'z', 'h_n')
     """
-    named = getattr(layer, "cell", None)
-    if isinstance(named, str) and named in CELLS:
-        return CELLS[named]
-    code = engine.CELLS[layer.mode]
-    return next(row for row in CELLS.values() if row.code == code)
+    row = getattr(layer, "_cell", None)
+    if isinstance(row, Cell):
+        return row
+    return next(c for c in CELLS.values() if c.layer == type(layer).__name__)
 
 
 def gates(
@@ -83,24 +82,30 @@ def _stack(
     def to_engine(tensor: Any) -> Any:
         return None if tensor is None else tensor.detach().to("cpu", exact)
 
-    x = to_engine(x if layer.batch_first else x.transpose(0, 1))
+    x = to_engine(x)
     lengths = None if lengths is None else lengths.cpu()
     resets = None if resets is None else resets.cpu()
-    code = engine.CELLS[layer.mode]
+    assert row.code is not None
     found = []
     for number, tensors in enumerate(weights):
         if number and layer.dropout and layer.training:
             x = F.dropout(x, layer.dropout, True)
-        first = [to_engine(s[number * D : (number + 1) * D]) for s in state]
-        h0, c0 = (*first, None, None)[:2]
+        h0, *others = [to_engine(s[number * D : (number + 1) * D]) for s in state] or [None]
+        c0 = torch.cat(others, -1) if others else None
         ws = [to_engine(w) for w in tensors]
-        y, _, _, saved = engine.forward(x, h0, c0, ws, lengths, None, resets, code, D, True, True)
+        modifiers = engine.NOTHING
+        if layer._has_options:
+            modifiers = regularisers.modifiers(layer, x, x.shape[0 if layer.batch_first else 1])
+        y, _, _, saved = engine.forward(
+            x, h0, c0, ws, lengths, None, resets, row.code, D, layer.batch_first, modifiers, True
+        )
         assert saved is not None
         R = layer.proj_size or layer.hidden_size
-        for d, planes in enumerate(read(saved, row, y.shape[:2], layer.hidden_size, D, lengths)):
-            planes["h"] = y[..., d * R : (d + 1) * R]
+        h = y if layer.batch_first else y.transpose(0, 1)
+        for d, planes in enumerate(read(saved, row, h.shape[:2], layer.hidden_size, D, lengths)):
+            planes["h"] = h[..., d * R : (d + 1) * R]
             found.append({name: plane.to(device, dtype) for name, plane in planes.items()})
-        x = y
+        x = y + x if layer._skips(number, x, y) else y
     return found
 
 
@@ -112,11 +117,11 @@ def read(
     directions: int,
     lengths: Tensor | None = None,
 ) -> list[dict[str, Tensor]]:
-    """Planes ``(B, T, H)`` and ``c`` of each direction, from what a training pass kept; 0 after the ends.
+    """Planes and states ``(B, T, H)`` but ``h`` of each direction, from what a pass kept; 0 after the ends.
 
     Args:
         saved: flat, as ``engine.forward`` returns it: for each direction the planes ``(N, planes, Hp)`` of
-            its N valid steps, then ``c`` ``(N, Hp)`` of a cell that has one.  Hp is H padded to 64 bytes.
+            its N valid steps, then its states beside h ``(N, states, Hp)``.  Hp is H padded to 64 bytes.
         row: the cell's row of the table.
         shape: ``(B, T)``.
         H: hidden size.
@@ -128,8 +133,9 @@ def read(
     """
     B, T = shape
     where, valid = _rows(B, T, lengths)
-    N, each, Hp = int(valid.sum()), len(row.planes), _padded(H, saved.dtype)
-    columns = (each + row.has_c) * Hp
+    N, Hp, beside = int(valid.sum()), _padded(H, saved.dtype), row.states[1:]
+    each = len(row.planes)
+    columns = (each + len(beside)) * Hp
     if saved.numel() != directions * N * columns:
         raise ValueError(
             f"{row.name}: {saved.numel()} values were kept, and {directions} x {N} steps of {columns} are "
@@ -140,8 +146,8 @@ def read(
         places = where if d == 0 else _reversed(where, lengths)
         planes = part[: N * each * Hp].view(N, each, Hp)
         named = {name: planes[:, i] for i, name in enumerate(row.planes)}
-        if row.has_c:
-            named["c"] = part[N * each * Hp :].view(N, Hp)
+        states = part[N * each * Hp :].view(N, len(beside), Hp)
+        named |= {name: states[:, i] for i, name in enumerate(beside)}
         found.append({name: _placed(p[:, :H], places, valid) for name, p in named.items()})
     return found
 
