@@ -29,6 +29,9 @@ class Cell(NamedTuple):
     planes: tuple[str, ...] = ()  # what the engine keeps of each step for backward
     projects: bool = False  # whether it can have a projection
     zones: bool = False  # whether zoneout of c goes with it
+    keeps: str = (
+        ""  # share of its memory that a unit keeps over a step, by its planes; "1": all of it
+    )
 
     @property
     def has_c(self) -> bool:
@@ -76,6 +79,7 @@ CELLS: dict[str, Cell] = {
             x_gates="rzn",
             h_gates="rzn",
             planes=("n", "r", "z", "h_n"),
+            keeps="z",
         ),
         Cell(
             "lstm",
@@ -88,6 +92,7 @@ CELLS: dict[str, Cell] = {
             h_gates="ifgo",
             states=("h", "c"),
             planes=("i", "f", "g", "o"),
+            keeps="f",
             projects=True,
             zones=True,
         ),
@@ -103,6 +108,7 @@ CELLS: dict[str, Cell] = {
             states=("h", "c"),
             parameters=("i", "o"),
             planes=("i", "g", "o"),
+            keeps="1",
             zones=True,
         ),
         Cell(
@@ -117,6 +123,7 @@ CELLS: dict[str, Cell] = {
             states=("h", "c"),
             parameters=("i", "f", "o"),
             planes=("i", "f", "g", "o"),
+            keeps="f",
             zones=True,
         ),
         Cell(
@@ -131,6 +138,7 @@ CELLS: dict[str, Cell] = {
             states=("h", "c"),
             parameters=("f", "o"),
             planes=("f", "g", "o"),
+            keeps="f",
             zones=True,
         ),
         Cell(
@@ -145,6 +153,7 @@ CELLS: dict[str, Cell] = {
             states=("h", "c"),
             parameters=("f", "o"),
             planes=("f", "g", "o"),
+            keeps="f",
             zones=True,
         ),
         Cell(
@@ -159,6 +168,7 @@ CELLS: dict[str, Cell] = {
             states=("h", "c"),
             parameters=("i", "f"),
             planes=("i", "f", "g"),
+            keeps="f",
             zones=True,
         ),
         Cell(
@@ -173,6 +183,7 @@ CELLS: dict[str, Cell] = {
             states=("h", "c"),
             parameters=("i", "f", "o"),
             planes=("i", "f", "g", "o"),
+            keeps="f",
             zones=True,
         ),
         Cell(
@@ -187,6 +198,7 @@ CELLS: dict[str, Cell] = {
             states=("h", "c"),
             parameters=("i", "f", "o"),
             planes=("i", "f", "g", "o"),
+            keeps="f",
             zones=True,
         ),
         Cell(
@@ -200,6 +212,7 @@ CELLS: dict[str, Cell] = {
             h_gates="ifgo",
             states=("h", "c", "n", "m"),
             planes=("i", "f", "g", "o", "s"),
+            keeps="1-i/n",
         ),
         Cell(
             "minlstm",
@@ -211,6 +224,7 @@ CELLS: dict[str, Cell] = {
             x_gates="ifg",
             states=("h",),
             planes=("i", "f", "g"),
+            keeps="f/(i+f)",
         ),
         Cell(
             "mingru",
@@ -222,6 +236,7 @@ CELLS: dict[str, Cell] = {
             x_gates="zn",
             states=("h",),
             planes=("z", "n"),
+            keeps="1-z",
         ),
         Cell(
             "mlstm",

@@ -319,6 +319,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "train",
         "report",
     },
+    "insight": {"_version", "errors", "cells", "data", "nn", "train", "report", "tasks"},
     "bench": {"engine_module", "errors", "cells", "nn", "runtime"},
     "cli": {
         "_version",
@@ -331,6 +332,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "train",
         "report",
         "tasks",
+        "insight",
         "bench",
     },
 }

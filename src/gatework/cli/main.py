@@ -23,6 +23,10 @@ COMMANDS = {
     "fit": ("gatework.cli.fit", "Train a model on data and judge it: fit TASK DATA -o MODEL"),
     "predict": ("gatework.cli.predict", "Foretell what a saved model says of new data"),
     "evaluate": ("gatework.cli.evaluate", "Score a saved model on data that hold the truth"),
+    "inspect": (
+        "gatework.cli.inspect",
+        "Look inside a model: gates, memory, gradients, what counts",
+    ),
     "demo": ("gatework.cli.demo", "A task on real data, from table to report, in a minute or two"),
     "bench": ("gatework.cli.bench", "Torch and Gatework side by side on this machine, in a minute"),
     "info": ("gatework.cli.info", "Versions, threads and the machine"),

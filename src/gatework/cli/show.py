@@ -111,3 +111,34 @@ def print_bench(facts: dict[str, Any], rows: list[dict[str, Any]]) -> None:
     )
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
+
+
+def print_model(model: dict[str, Any]) -> None:
+    """The recurrent layers of a model: sizes, forget biases, norms of weights."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 120
+    if not model["layers"]:
+        words = f"{model['parameters']:,} weights, no recurrent layer: nothing is carried from step to step"
+        console.print(words, markup=False)
+    for layer in model["layers"]:
+        both = ", both directions" if layer["bidirectional"] else ""
+        console.print(
+            f"{layer['name'] or 'model'}: {layer['title']} ({layer['cell']})",
+            style="bold",
+            markup=False,
+        )
+        console.print(
+            f"  {layer['input_size']:,} inputs, {layer['hidden_size']:,} units, {layer['num_layers']} "
+            f"layer{'' if layer['num_layers'] == 1 else 's'}{both}; {layer['parameters']:,} of "
+            f"{model['parameters']:,} weights",
+            markup=False,
+        )
+        for bias in layer["forget_bias"]:
+            console.print(
+                f"  bias of the forget gate: mean {_number(bias['mean'])}, {_number(bias['least'])} to "
+                f"{_number(bias['largest'])}",
+                markup=False,
+            )
+        for name, norm in layer["norms"].items():
+            console.print(f"  norm of {name}: {_number(norm)}", markup=False)

@@ -28,6 +28,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from gatework.cells import CELLS, Cell
 from gatework.nn import checks, dynamo, engine, operators, reference, regularisers
 from gatework.nn.fan_out import fan_out
+from gatework.nn.gates import gates
 from gatework.nn.inference import infer
 
 State = Tensor | tuple[Tensor, ...]
@@ -273,6 +274,35 @@ class RecurrentLayer(nn.Module):
         True
         """
         return fan_out(self, x, state)
+
+    def gates(
+        self,
+        x: Tensor,
+        hx: State | None = None,
+        lengths: Tensor | list[int] | None = None,
+        resets: Tensor | None = None,
+    ) -> list[dict[str, Tensor]]:
+        """Gates and states of every step, to look at: of each layer, and of each direction of it.
+
+        Args:
+            x, hx, lengths, resets: as ``forward`` takes them, x with three axes.
+
+        Returns:
+            Z*D dictionaries in the order of the rows of a state.  The keys are the ``planes`` of the cell
+            in ``gatework.cells`` (of an LSTM ``i f g o``; a plain RNN has none), then ``c`` where there is
+            a cell state, and ``h``; the values ``(B, T, H)``, h ``(B, T, R)``, are detached, and 0 after a
+            sequence's end.
+
+        >>> from gatework.nn import LSTM
+        >>> seen = LSTM(3, 8, batch_first=True).gates(torch.randn(2, 5, 3))
+        >>> list(seen[0]), seen[0]["f"].shape
+        (['i', 'f', 'g', 'o', 'c', 'h'], torch.Size([2, 5, 8]))
+        """
+        return gates(self, x, hx, lengths, resets)
+
+    def _pointwise(self, from_input: Tensor, from_state: Tensor, *state: Tensor) -> Tensor:
+        """The cell after its products: the new ``h``, before a projection."""
+        raise NotImplementedError
 
     # ---- weights and sizes
 

@@ -24,10 +24,26 @@
     };
   }
 
+  // Rows of the heat maps in the order that the reader has chosen.
+  function arrange(spec) {
+    const select = document.querySelector(`select[data-sort="${spec.sort.group}"]`);
+    const order = spec.sort.orders[select && select.value] || Object.values(spec.sort.orders)[0];
+    const units = order.map((u) => `unit ${u + 1}`);
+    for (const trace of spec.data) {
+      if (trace.type !== "heatmap") continue;
+      trace.z = order.map((u) => trace.z[u]);
+      trace.y = units;
+      const own = spec.layout[trace.yaxis.replace("y", "yaxis")];
+      Object.assign(own, { categoryarray: units, type: "category", categoryorder: "array" });
+    }
+  }
+
   function draw(plot) {
     if (typeof Plotly === "undefined") return;
     const source = document.querySelector(`script[data-for="${plot.id}"]`);
     const spec = JSON.parse(source.textContent);
+    if (spec.sort) arrange(spec);
+    const axes = Object.entries(spec.layout).filter(([k]) => /^[xy]axis\d+$/.test(k));
     const layout = {
       autosize: true, showlegend: false, paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)", margin: { l: 8, r: 12, t: 10, b: 8 },
@@ -39,6 +55,7 @@
       // A finger that scrolls the page must not zoom the figure.
       dragmode: coarse.matches ? false : "zoom",
       ...spec.layout, xaxis: axis(spec.layout.xaxis), yaxis: axis(spec.layout.yaxis),
+      ...Object.fromEntries(axes.map(([k, own]) => [k, axis(own)])),
     };
     if (narrow.matches) layout.xaxis.nticks = Math.min(layout.xaxis.nticks || 5, 5);
     const style = getComputedStyle(document.documentElement);
@@ -62,6 +79,9 @@
   for (const select of document.querySelectorAll("select[data-choose]")) {
     select.addEventListener("change", () => choose(select));
     if (select.value !== "0") choose(select);
+  }
+  for (const select of document.querySelectorAll("select[data-sort]")) {
+    select.addEventListener("change", () => drawAll(document));
   }
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawAll(document));
   drawAll(document);

@@ -193,7 +193,13 @@ class Page:
         self._sections.append((name, link or heading, heading, join(parts)))
 
     def figure(
-        self, spec: dict[str, Any], label: str, caption: object = None, *, size: str = "tall"
+        self,
+        spec: dict[str, Any],
+        label: str,
+        caption: object = None,
+        *,
+        size: str = "tall",
+        height_px: int | None = None,
     ) -> Html:
         """A figure with its text alternative.
 
@@ -202,12 +208,20 @@ class Page:
             label: what there is to see, in words, for those who do not see it.
             caption: shown below the figure.
             size: ``tall`` or ``small``.
+            height_px: a height of its own.
         """
         self._figures += 1
         name = f"figure-{self._figures}"
         return tag(
             "figure",
-            tag("div", class_=f"plot {size}", id=name, role="img", aria_label=label),
+            tag(
+                "div",
+                class_=f"plot {size}" if height_px is None else "plot",
+                style=None if height_px is None else f"height: {height_px}px",
+                id=name,
+                role="img",
+                aria_label=label,
+            ),
             Html(f'<script type="application/json" data-for="{name}">{script_json(spec)}</script>'),
             tag("figcaption", caption) if caption is not None else "",
         )

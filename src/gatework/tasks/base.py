@@ -102,6 +102,10 @@ class Task(ABC, Generic[Settings, Prepared]):
     def stream(self) -> Any:
         """A value with ``push(observation)`` that answers in constant time and memory."""
 
+    def embed(self, *args: Any, **kwargs: Any) -> Any:
+        """The hidden state of each sequence of a table as a vector; see the task."""
+        raise ConfigError(f"{type(self).__name__}.embed: this task has no embedding of its data.")
+
     @abstractmethod
     def _parts(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]:
         """Network sizes, preprocessing and calibration tensors, for a model folder."""

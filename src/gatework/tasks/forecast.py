@@ -37,6 +37,7 @@ from gatework.tasks.backtest import Backtest, Evaluation, Judge
 from gatework.tasks.base import Task, build_checked, spec_to_json
 from gatework.tasks.forecast_config import ForecastConfig, batch_size, default_segment
 from gatework.tasks.forecast_data import ForecastData, prepare, split_facts
+from gatework.tasks.forecast_embedding import embedding_frame, encoder_states
 from gatework.tasks.forecast_examples import examples
 from gatework.tasks.forecast_stream import ForecastStream
 from gatework.train.conformal import Calibration, window_spread
@@ -346,6 +347,36 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
         origins = windows.starts.numpy() + windows.context
         rows = origins[:, None] + np.arange(windows.horizon)
         return Backtest(mean, quantiles, table.targets[rows], table.times(origins), origins)
+
+    def embed(
+        self,
+        data: Any,
+        *,
+        stride: int = 1,
+        extra: str = "error",
+        resample: str | None = None,
+        mend: bool = False,
+    ) -> pl.DataFrame:
+        """The encoder's last state of every window of ``data``: an embedding to cluster or compare.
+
+        Args:
+            data: a table as ``evaluate`` takes it; its windows are those that ``evaluate`` scores.
+            stride: rows from window to window.
+            extra, resample, mend: as in ``predict``.
+
+        Returns:
+            A row per window and target: ``series`` (where there are several), ``timestamp`` (the last row
+            read), ``target`` and ``embedding``, ``hidden_size`` numbers.
+
+        Raises:
+            NotFittedError: before ``fit``.
+            DataError: fewer rows than ``context + horizon``, or columns that do not fit.
+        """
+        self._check_fitted("embed")
+        table = self._read(data, need_targets=True, extra=extra, resample=resample, mend=mend)
+        windows = self._backtest_windows(table, stride)
+        last = windows.starts.numpy() + windows.context - 1
+        return embedding_frame(table, windows, last, encoder_states(self.network_, windows))
 
     def stream(self) -> ForecastStream:
         """An empty stream: push observations one by one, get a forecast after each."""
