@@ -35,6 +35,9 @@ def make(
 ) -> Any:
     """The layer of ``gatework.nn`` whose cell is called ``cell``, with ``batch_first``.
 
+    Forget gates begin open, ``forget_bias=1``, the LSTM's too: its class draws that bias around 0, as torch
+    does.
+
     Args:
         cell: a name of the table in ``gatework.cells``.
         options: what that layer takes beyond the others.
@@ -51,6 +54,8 @@ def make(
         raise ConfigError(f"make: there is no recurrent cell {cell!r}. {nearest(cell, known)}")
     if row.name == "rnn_relu":
         options["nonlinearity"] = "relu"
+    if row.name == "lstm" and bias:  # as the other cells with a forget gate have it
+        options.setdefault("forget_bias", 1.0)
     return _LAYERS[row.layer](
         input_size,
         hidden_size,
