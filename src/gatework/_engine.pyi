@@ -61,6 +61,22 @@ def backward(
     dscale: Place,
     /,
 ) -> None: ...
+def planes_forward(
+    f64: bool,
+    threads: int,
+    sizes: tuple[int, int, int],  # B, S, n
+    # x, h, c0, peephole, gates, c, y
+    arrays: tuple[int, int, int, int, int, int, int],
+    /,
+) -> None: ...
+def planes_backward(
+    f64: bool,
+    threads: int,
+    sizes: tuple[int, int, int],
+    # gates, c, c0, peephole, dy, dh, dc, dx, dpeephole
+    arrays: tuple[int, int, int, int, int, int, int, int, int],
+    /,
+) -> None: ...
 
 class Cursor:
     def push(self, x: NDArray[Any], /) -> NDArray[np.floating[Any]]: ...
