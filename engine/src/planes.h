@@ -9,7 +9,7 @@ namespace gatework::GATEWORK_PATH {
 
 // N lanes, or the first `count`.
 template <class T, bool whole>
-struct Lanes {
+struct Stretch {
   int count;
   GW_INLINE Vec<T> load(const T* p) const {
     if constexpr (whole) return Vec<T>::load(p);
@@ -42,8 +42,8 @@ GW_INLINE void each_vector(const PlanesShare& share, Index S, Index n, F f) {
   for (Index b = share.b0; b < share.b1; ++b) {
     for (Index s = share.s0; s < share.s1; ++s) {
       Index u = 0;
-      for (; u + N <= n; u += N) f(Lanes<T, true>{}, b * S + s, s, u);
-      if (u < n) f(Lanes<T, false>{static_cast<int>(n - u)}, b * S + s, s, u);
+      for (; u + N <= n; u += N) f(Stretch<T, true>{}, b * S + s, s, u);
+      if (u < n) f(Stretch<T, false>{static_cast<int>(n - u)}, b * S + s, s, u);
     }
   }
 }

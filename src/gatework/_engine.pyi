@@ -65,16 +65,14 @@ def planes_forward(
     f64: bool,
     threads: int,
     sizes: tuple[int, int, int],  # B, S, n
-    # x, h, c0, peephole, gates, c, y
-    arrays: tuple[int, int, int, int, int, int, int],
+    arrays: Sequence[int],  # x, h, c0, peephole, gates, c, y
     /,
 ) -> None: ...
 def planes_backward(
     f64: bool,
     threads: int,
     sizes: tuple[int, int, int],
-    # gates, c, c0, peephole, dy, dh, dc, dx, dpeephole
-    arrays: tuple[int, int, int, int, int, int, int, int, int],
+    arrays: Sequence[int],  # gates, c, c0, peephole, dy, dh, dc, dx, dpeephole
     /,
 ) -> None: ...
 

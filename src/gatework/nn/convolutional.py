@@ -90,7 +90,7 @@ class _ConvLSTM(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """New weights, uniform within ``1 / sqrt(inputs of a gate)``; bias 0, the forget gate's ``forget_bias``."""
+        """New weights, uniform within ``1 / sqrt(inputs of a gate)``; bias 0, ``forget_bias`` for f."""
         H = self.hidden_channels
         for name, parameter in self.named_parameters():
             with torch.no_grad():
@@ -145,8 +145,10 @@ class _ConvLSTM(nn.Module):
         name = f"{type(self).__name__}.forward"
         self._check_input(name, input, "T")
         if lengths is not None:
-            axes = input[..., 0] if self.axes == 1 else input.flatten(3)[..., 0]
-            lengths = checks.check_lengths(name, lengths, axes, self.batch_first)
+            one = input
+            for _ in range(self.axes):
+                one = one[..., 0]  # in the end (B, T, C)
+            lengths = checks.check_lengths(name, lengths, one, self.batch_first)
         x = input if self.batch_first else input.transpose(0, 1)
         y, state = self._run(name, x, hx, lengths)
         return y if self.batch_first else y.transpose(0, 1), state
@@ -176,9 +178,7 @@ class _ConvLSTM(nn.Module):
 
     # ---- the stack
 
-    def _run(
-        self, name: str, x: Tensor, hx: Any, lengths: Tensor | None
-    ) -> tuple[Tensor, State]:
+    def _run(self, name: str, x: Tensor, hx: Any, lengths: Tensor | None) -> tuple[Tensor, State]:
         B, T = x.shape[:2]
         D, H, space = 2 if self.bidirectional else 1, self.hidden_channels, x.shape[3:]
         state: tuple[Tensor, ...] = ()
@@ -255,13 +255,14 @@ class _ConvLSTM(nn.Module):
         if lengths is not None:
             order = lengths.argsort(descending=True, stable=True)
             back = order.argsort()
-            x, h0, c0 = (None if s is None else s[order] for s in (x, h0, c0))
+            x, h0, c0 = x[order], *(None if s is None else s[order] for s in (h0, c0))
             active = (lengths > torch.arange(T).unsqueeze(1)).sum(1).tolist()
         W_ih, W_hh, bias, W_p = weights
         flat = self.axes == 1  # a height of 1
         if flat:
-            x, h0, c0, W_ih, W_hh, W_p = (
-                None if t is None else t.unsqueeze(-2) for t in (x, h0, c0, W_ih, W_hh, W_p)
+            x = x.unsqueeze(-2)
+            h0, c0, W_ih, W_hh, W_p = (
+                None if t is None else t.unsqueeze(-2) for t in (h0, c0, W_ih, W_hh, W_p)
             )
         y, h, c = planes.sequence(x, h0, c0, W_ih, W_hh, bias, W_p, active)
         if flat:

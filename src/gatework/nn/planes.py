@@ -65,7 +65,7 @@ class _Sequence(torch.autograd.Function):
     """All steps as one node of the graph."""
 
     @staticmethod
-    def forward(ctx: Any, active: Active, *tensors: Tensor | None) -> Outputs:
+    def forward(ctx: Any, active: Active, *tensors: Any) -> Outputs:
         y, hn, cn, gates, cells = _Pass(active, *tensors).forward(True)
         ctx.active = active
         ctx.save_for_backward(y, gates, cells, *tensors)
@@ -73,11 +73,13 @@ class _Sequence(torch.autograd.Function):
         return y, hn, cn
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
+    def backward(
+        ctx: Any, dy: Tensor | None, dhn: Tensor | None, dcn: Tensor | None
+    ) -> tuple[Any, ...]:
         y, gates, cells, *tensors = ctx.saved_tensors
         with torch.no_grad():
             one = _Pass(ctx.active, *tensors)
-            found = one.backward(y, gates, cells, *grads, wanted=ctx.needs_input_grad[1:])
+            found = one.backward(y, gates, cells, dy, dhn, dcn, ctx.needs_input_grad[1:])
         if torch.is_grad_enabled():  # backward was called with create_graph
             found = [_once(g) for g in found]
         return None, *found
@@ -128,7 +130,10 @@ class _Pass:
         self.W_p = None if W_p is None else _channels_last(W_p)
         self.padding = [k // 2 for k in W_hh.shape[2:]]
         self.active = [self.B] * self.T if active is None else list(active)
-        self.sizes = self.space[0] * self.space[1] * (self.space[2] if self.axes == 3 else 1), self.H
+        self.sizes = (
+            self.space[0] * self.space[1] * (self.space[2] if self.axes == 3 else 1),
+            self.H,
+        )
         step = self.B * self.sizes[0] * 4 * self.H * x.element_size()
         # Sequences of unequal lengths go step by step: there is nothing computed on padding.
         self.chunk = max(1, _CHUNK // max(step, 1)) if active is None else 1
@@ -151,7 +156,7 @@ class _Pass:
                 if first is not None:
                     last.copy_(first)
         h, c = self.h0, self.c0
-        spare = None if keep else torch.empty_like(hn)
+        spare = torch.empty_like(hn) if cells is None else cn
         with torch.autocast("cpu", enabled=False):
             for t0 in range(0, T, self.chunk):
                 n = self.active[t0]
@@ -161,7 +166,15 @@ class _Pass:
                 for t in range(t0, min(t0 + self.chunk, T)):
                     from_h = None if h is None else self._product(h[None, :n], self.W_hh)
                     now = spare if cells is None else cells[t]
-                    self._cell(n, from_x[t - t0], from_h, c, None if gates is None else gates[t], now, rows[t])
+                    self._cell(
+                        n,
+                        from_x[t - t0],
+                        from_h,
+                        c,
+                        None if gates is None else gates[t],
+                        now,
+                        rows[t],
+                    )
                     h, c = rows[t], now
                     following = self.active[t + 1] if t + 1 < T else 0
                     if following < n:
@@ -236,7 +249,10 @@ class _Pass:
                         chunk[t - t0], dW_p,
                     )  # fmt: skip
                     compiled.planes_backward(
-                        self.f64, torch.get_num_threads(), (n, *self.sizes), tuple(map(_pointer, arrays))
+                        self.f64,
+                        torch.get_num_threads(),
+                        (n, *self.sizes),
+                        tuple(map(_pointer, arrays)),
                     )
                     if t or want_h0:
                         like = rows[t, :n]  # of the shape of h
@@ -314,7 +330,9 @@ def _time_major(x: Tensor) -> Tensor:
 def _time_major_empty(like: Tensor, shape: tuple[int, ...]) -> Tensor:
     """``(B, T, C, *S)``, not cleared, in memory ``(T, B, *S, C)``; not a view, so that it may be changed."""
     B, T, C, *space = shape
-    strides = like.new_empty((T, B, *space, C), device="meta").movedim(-1, 2).transpose(0, 1).stride()
+    strides = (
+        like.new_empty((T, B, *space, C), device="meta").movedim(-1, 2).transpose(0, 1).stride()
+    )
     return torch.empty_strided(shape, strides, dtype=like.dtype)
 
 
