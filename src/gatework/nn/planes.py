@@ -81,22 +81,23 @@ class _Sequence(torch.autograd.Function):
             one = _Pass(ctx.active, *tensors)
             found = one.backward(y, gates, cells, dy, dhn, dcn, ctx.needs_input_grad[1:])
         if torch.is_grad_enabled():  # backward was called with create_graph
-            found = [_once(g) for g in found]
+            found = [_once(g, tensors) for g in found]
         return None, *found
 
 
-def _once(gradient: Tensor | None) -> Tensor | None:
-    """A gradient that says so when it is differentiated."""
+def _once(gradient: Tensor | None, tensors: Sequence[Tensor | None]) -> Tensor | None:
+    """A gradient that says so when it is differentiated by any of the tensors it depends on."""
     if gradient is None:
         return None
+    leads_to = [t for t in tensors if t is not None and t.requires_grad]
     # torch's Function.apply has no types
-    out: Tensor = _Once.apply(gradient.detach().requires_grad_())  # type: ignore[no-untyped-call]
+    out: Tensor = _Once.apply(gradient.detach(), *leads_to)  # type: ignore[no-untyped-call]
     return out
 
 
 class _Once(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, gradient: Tensor) -> Tensor:
+    def forward(ctx: Any, gradient: Tensor, *leads_to: Tensor) -> Tensor:
         return gradient.view_as(gradient)
 
     @staticmethod
