@@ -17,6 +17,7 @@
 
 #include "cpu.h"
 #include "gatework/engine.h"
+#include "planes.h"
 #include "pool.h"
 #include "stream.h"
 
@@ -202,4 +203,5 @@ NB_MODULE(_engine, m) {
   m.def("empty", &empty);
   m.def("drop_memory", &gatework::drop_memory);
   bind_stream(m);
+  bind_planes(m);
 }

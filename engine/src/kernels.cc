@@ -13,6 +13,7 @@
 #include "draw.h"
 #include "forward.h"
 #include "peak.h"
+#include "planes.h"
 #include "small.h"
 #include "step.h"
 
@@ -265,6 +266,10 @@ constexpr Kernels make_table() {
   k.peak = peak;
   k.draw_f32 = draw<float>;
   k.draw_f64 = draw<double>;
+  k.planes_forward_f32 = planes_forward<float>;
+  k.planes_forward_f64 = planes_forward<double>;
+  k.planes_backward_f32 = planes_backward<float>;
+  k.planes_backward_f64 = planes_backward<double>;
   return k;
 }
 constexpr Kernels table = make_table();

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "gatework/engine.h"
+#include "gatework/planes.h"
 
 namespace gatework {
 
@@ -110,6 +111,10 @@ struct Kernels {
   double (*peak)(bool f64, double seconds);
   void (*draw_f32)(float* out, Index n, double share, std::uint64_t seed);
   void (*draw_f64)(double* out, Index n, double share, std::uint64_t seed);
+  void (*planes_forward_f32)(const PlanesForward&, int part, int parts);
+  void (*planes_forward_f64)(const PlanesForward&, int part, int parts);
+  void (*planes_backward_f32)(const PlanesBackward&, int part, int parts);
+  void (*planes_backward_f64)(const PlanesBackward&, int part, int parts);
 };
 
 }  // namespace gatework

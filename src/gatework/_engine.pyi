@@ -61,6 +61,20 @@ def backward(
     dscale: Place,
     /,
 ) -> None: ...
+def planes_forward(
+    f64: bool,
+    threads: int,
+    sizes: tuple[int, int, int],  # B, S, n
+    arrays: Sequence[int],  # x, h, c0, peephole, gates, c, y
+    /,
+) -> None: ...
+def planes_backward(
+    f64: bool,
+    threads: int,
+    sizes: tuple[int, int, int],
+    arrays: Sequence[int],  # gates, c, c0, peephole, dy, dh, dc, dx, dpeephole
+    /,
+) -> None: ...
 
 class Cursor:
     def push(self, x: NDArray[Any], /) -> NDArray[np.floating[Any]]: ...

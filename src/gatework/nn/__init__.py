@@ -4,6 +4,7 @@ from gatework.nn import reference
 from gatework.nn.acceleration import accelerate
 from gatework.nn.attention import Attention, SelfAttentionPooling
 from gatework.nn.attention_lstm import AttentionLSTM
+from gatework.nn.convolutional import ConvLSTM1d, ConvLSTM2d, ConvLSTM3d
 from gatework.nn.feedforward import FeedForward
 from gatework.nn.making import make
 from gatework.nn.mlstm import MLSTM
@@ -31,6 +32,9 @@ __all__ = [
     "SLSTM",
     "Attention",
     "AttentionLSTM",
+    "ConvLSTM1d",
+    "ConvLSTM2d",
+    "ConvLSTM3d",
     "CoupledLSTM",
     "FeedForward",
     "LSTMWithoutInputActivation",
