@@ -171,7 +171,7 @@ class Judge:
         judge = cls(season, tuple(levels), list(targets), errors, {})
         truth, scale, _ = judge._truth(table, validation)
         spread = judge._spread(validation)
-        for name, point in judge._points(table, validation).items():
+        for name, point in judge.points(table, validation).items():
             same = np.repeat((point / scale[:, None])[..., None], len(levels), axis=-1)
             judge.calibrations[name] = Calibration.fit(
                 same, truth / scale[:, None], spread, levels, in_time=validation.in_time
@@ -201,7 +201,7 @@ class Judge:
             truth, scale, naive_error = self._truth(table, part)
             spread = self._spread(part)
             model.add(*forecasts(part), truth, scale, naive_error)
-            for name, point in self._points(table, part).items():
+            for name, point in self.points(table, part).items():
                 same = np.repeat((point / scale[:, None])[..., None], len(self.levels), axis=-1)
                 calibrated = self.calibrations[name].apply(same, spread)
                 quantiles = calibrated * scale[:, None, :, None]
@@ -229,7 +229,7 @@ class Judge:
     def _names(self) -> list[str]:
         return ["naive", *(["seasonal naive"] if self.season > 1 else []), "drift", "mean"]
 
-    def _points(self, table: SeriesTable, windows: Windows) -> dict[str, Array]:
+    def points(self, table: SeriesTable, windows: Windows) -> dict[str, Array]:
         """Baseline name -> ``(W, h, K)`` point forecasts."""
         origins = windows.starts.numpy() + windows.context
         first = table.offsets[:-1][windows.series.numpy()]

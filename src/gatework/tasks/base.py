@@ -14,6 +14,7 @@ manner, training with checkpoints, saving and loading.
 
 from __future__ import annotations
 
+import inspect
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -37,6 +38,7 @@ from gatework.model_files import (
     read_model,
     write_model,
 )
+from gatework.tasks.judged import Judged
 from gatework.train.checkpoint import Checkpoint
 from gatework.train.config import TrainConfig
 from gatework.train.loop import Objective, Trainer, TrainResult
@@ -123,6 +125,20 @@ class Task(ABC, Generic[Settings, Prepared]):
         ValueError, KeyError or TypeError when they do not fit.
         """
 
+    # ---- what a comparison of cells asks, see gatework.comparison ------------------------------------
+
+    def judged(self, prepared: Prepared, *, baselines: bool = True) -> Judged:
+        """The task's main score on the test part, item by item, beside the naive answers."""
+        raise ConfigError(f"the task {self.name!r} does not say yet by which score cells compare.")
+
+    def observations(self, prepared: Prepared, count: int) -> list[tuple[Any, ...]]:
+        """At most ``count`` successive arguments of a stream's ``push``; none where there is no stream."""
+        return []
+
+    def remarks(self, prepared: Prepared) -> list[str]:
+        """What a reader of a comparison has to know of how the task lays out its data."""
+        return []
+
     def _card(self) -> str:
         """README of the model folder."""
         return f"# A {self.name} model\n"
@@ -172,6 +188,54 @@ class Task(ABC, Generic[Settings, Prepared]):
         roles: dict[str, Any],
     ) -> None:
         prepared = self._prepare(data, progress, **roles)
+        self._train(prepared, checkpoint, resume, progress)
+        self.metrics_ = {
+            "task": self.name,
+            "gatework_version": __version__,
+            "settings": self.config.model_dump(mode="json"),
+            "training": self.training_.to_json(),
+            **self._judge(prepared, progress),
+        }
+
+    def prepare(self, data: Any, *, progress: Progress | None = None, **roles: Any) -> Prepared:
+        """What ``fit`` makes of ``data`` before it trains; roles are the keywords of ``fit``.
+
+        One preparation serves any number of :meth:`fit_prepared`, also of estimators of the same task that
+        differ in ``cell``, ``hidden_size`` and other settings of the network and its training.
+
+        Raises:
+            DataError, ConfigError: as ``fit``; also a role that ``fit`` does not take.
+        """
+        known = self.role_defaults()
+        odd = [name for name in roles if name not in known]
+        if odd:
+            raise ConfigError(
+                f"{type(self).__name__}: there is no role or setting {odd[0]!r}. "
+                + nearest(odd[0], [*known, *type(self).Config.model_fields])
+            )
+        return self._prepare(data, progress or Quiet(), **{**known, **roles})
+
+    def fit_prepared(self, prepared: Prepared, *, progress: Progress | None = None) -> Self:
+        """Train on what :meth:`prepare` made, which stays as it is; nothing is judged or written."""
+        with _FITTING, torch.inference_mode(False), torch.enable_grad(), _float32():
+            self._train(prepared, None, False, progress or Quiet())
+        return self
+
+    @classmethod
+    def role_defaults(cls) -> dict[str, Any]:
+        """Keywords of ``fit`` that say how to read the data, with their defaults."""
+        how = {"self", "data", "checkpoint", "resume", "progress"}
+        parameters = inspect.signature(cls.fit).parameters
+        return {name: p.default for name, p in parameters.items() if name not in how}
+
+    def _train(
+        self,
+        prepared: Prepared,
+        checkpoint: str | Path | None,
+        resume: bool,
+        progress: Progress,
+    ) -> None:
+        """Build, train, calibrate."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.config.seed)
             self.network_ = self._build(prepared)
@@ -182,13 +246,11 @@ class Task(ABC, Generic[Settings, Prepared]):
         self.training_ = trainer.run(resume=resume)
         self.fitted_config_ = self.config
         self._calibrate(prepared, progress)
-        self.metrics_ = {
-            "task": self.name,
-            "gatework_version": __version__,
-            "settings": self.config.model_dump(mode="json"),
-            "training": self.training_.to_json(),
-            **self._judge(prepared, progress),
-        }
+
+    def count_parameters(self, prepared: Prepared) -> int:
+        """Number of weights that a fit with these settings would train; no memory is taken for them."""
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            return sum(p.numel() for p in self._build(prepared).parameters())
 
     def save(self, path: str | Path, *, keep_checkpoint: bool = False) -> Path:
         """Write the model as the folder ``path``, whole or not at all; returns it.
@@ -288,7 +350,7 @@ class Task(ABC, Generic[Settings, Prepared]):
 
     def _fingerprint(self, prepared: Prepared) -> str:
         """Text that changes with data and settings; how long to train is free to change."""
-        free = {"max_epochs", "patience"}
+        free = {"max_epochs", "patience", "max_seconds"}
         settings = self.config.model_dump_json(exclude=free)
         return sha256((settings + self._data_fingerprint(prepared)).encode()).hexdigest()
 

@@ -38,8 +38,10 @@ from gatework.tasks.base import Task, build_checked, spec_to_json
 from gatework.tasks.forecast_config import ForecastConfig, batch_size, default_segment
 from gatework.tasks.forecast_data import ForecastData, prepare, split_facts
 from gatework.tasks.forecast_embedding import embedding_frame, encoder_states
+from gatework.tasks import forecast_judged as for_comparison
 from gatework.tasks.forecast_examples import examples
 from gatework.tasks.forecast_stream import ForecastStream
+from gatework.tasks.judged import Judged
 from gatework.train.conformal import Calibration, window_spread
 from gatework.train.loop import Objective
 from gatework.train.losses import pinball
@@ -385,6 +387,20 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
         return ForecastStream(
             horizon, self.encoder_, self.calibration_, threads=torch.get_num_threads()
         )
+
+    # ---- compared -----------------------------------------------------------------------------------
+
+    def judged(self, prepared: ForecastData, *, baselines: bool = True) -> Judged:
+        """Absolute errors of the test windows, beside those of the naive forecasts."""
+        return for_comparison.judged(prepared, self.judge_, self._forecasts, baselines=baselines)
+
+    def observations(self, prepared: ForecastData, count: int) -> list[tuple[Any, ...]]:
+        """The last rows of the longest series; a stream answers after ``context`` of them."""
+        return for_comparison.observations(prepared, prepared.context + count)
+
+    def remarks(self, prepared: ForecastData) -> list[str]:
+        """How many steps the recurrence takes."""
+        return for_comparison.remarks(prepared, self.network_.spec.segment)
 
     # ---- inside -------------------------------------------------------------------------------------
 

@@ -14,6 +14,9 @@ class TrainConfig(BaseModel):
     patience: int = Field(
         3, ge=1, description="Stop after this many epochs without a better validation score."
     )
+    max_seconds: float | None = Field(
+        None, gt=0, description="Stop training after this many seconds, within an epoch too."
+    )
     batch_size: int = Field(64, ge=1, description="Windows in a batch.")
     learning_rate: float = Field(1e-3, gt=0, le=1, description="AdamW's step size at its highest.")
     warmup_epochs: int = Field(

@@ -67,7 +67,7 @@ class TrainResult:
     best_epoch: int = 0
     best_score: float = math.inf
     seconds: float = 0.0
-    stopped: str = "finished"  # finished | early | interrupted | diverged
+    stopped: str = "finished"  # finished | early | time | interrupted | diverged
     undone_steps: int = 0
 
     @property
@@ -124,6 +124,7 @@ class Trainer:
         )
         self.shuffle = torch.Generator().manual_seed(config.seed)
         self.result = TrainResult()
+        self.deadline = math.inf  # of time.perf_counter
         self.damping = 1.0  # halved whenever a step has to be undone
         self.undone_in_a_row = 0  # over the ends of epochs, which may be short
         self.running_loss = math.nan
@@ -147,6 +148,9 @@ class Trainer:
             torch.manual_seed(self.config.seed)
             if resume and self.checkpoint is not None and self.checkpoint.exists():
                 self._restore(self.checkpoint)
+            if self.config.max_seconds is not None:
+                spent = sum(r.seconds for r in self.result.history)
+                self.deadline = started + self.config.max_seconds - spent
             self.progress.start(self.config.max_epochs, self.objective.steps_per_epoch())
             try:
                 self._run_epochs()
@@ -176,6 +180,9 @@ class Trainer:
             if epoch - 1 - result.best_epoch >= self.config.patience and result.best_epoch:
                 result.stopped = "early"
                 return
+            if time.perf_counter() >= self.deadline and result.history:
+                result.stopped = "time"
+                break
             lr = self._learning_rate(epoch)
             train_loss, seconds, steps = self._epoch(epoch, lr)
             score = self._validate()
@@ -232,6 +239,8 @@ class Trainer:
             total += loss
             steps += 1
             self.progress.step(loss)
+            if time.perf_counter() >= self.deadline:
+                break  # what was learned so far is validated like a whole epoch
         if self.result.undone_steps == undone:
             self.damping = min(1.0, 2 * self.damping)  # an epoch without trouble earns trust back
         mean = total / steps if steps else math.nan

@@ -1,0 +1,227 @@
+"""The sentences that the numbers of a comparison support, and no more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gatework.report.words import listing, number, percent
+
+NAIVE = "naive answer"
+# A cell whose sizes jump may miss the wanted number of parameters by this share before it is said.
+OFF_SIZE = 0.05
+
+
+def sentences(facts: dict[str, Any]) -> list[str]:
+    """The verdict: who is best, who cannot be told apart, and what else a reader has to know."""
+    rows = [r for r in facts["rows"] if r["score"] is not None]
+    sign = 1 if facts["score"]["lower_is_better"] else -1
+    rows.sort(key=lambda r: (sign * r["score"], r["cell"]))
+    parts = [
+        _best(facts, rows),
+        _naive(facts, rows),
+        _doubt(facts, rows),
+        _seeds(facts, rows),
+        *_failures(facts),
+        _unfinished(facts, rows),
+        _sizes(facts, rows),
+        _interrupted(facts),
+    ]
+    return [p for p in parts if p]
+
+
+def method(facts: dict[str, Any]) -> str:
+    """How differences were tested, in a sentence or two."""
+    score = facts["score"]
+    tested = [p for p in facts["pairs"] if p["p"] is not None]
+    if not tested:
+        return "No difference was tested: that takes two seeds, or scores of single test items."
+    over = []
+    if any(p["over_seeds"] for p in tested):
+        over.append("the seeds")
+    if any(p["over_items"] for p in tested):
+        over.append(
+            f"the same {score['items']:,} test {score['item']}s for both, in {score['blocks']:,} blocks of "
+            f"neighbours that may depend on each other"
+        )
+    comparisons = "1 comparison" if len(tested) == 1 else f"{len(tested)} comparisons"
+    return (
+        f"Differences of mean {score['name']} were tested over {' and '.join(over)} (t test, degrees of "
+        f"freedom after Welch and Satterthwaite); {comparisons}, corrected together after Holm at "
+        f"{percent(facts['level'], 0)}."
+    )
+
+
+def pair_of(facts: dict[str, Any], a: str, b: str) -> dict[str, Any]:
+    """The comparison of two cells, or of a cell and the naive answer."""
+    found: dict[str, Any] = next(p for p in facts["pairs"] if {p["a"], p["b"]} == {a, b})
+    return found
+
+
+def _best(facts: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+    score, name = facts["score"], facts["score"]["name"]
+    least = "lowest" if score["lower_is_better"] else "highest"
+    best, others = rows[0], rows[1:]
+    if not others:
+        return (
+            f"Only {best['cell']} was trained to the end ({name} {number(best['score'])}): there is nothing "
+            "to compare it with."
+        )
+    pairs = {r["cell"]: pair_of(facts, best["cell"], r["cell"]) for r in others}
+    if all(p["p"] is None for p in pairs.values()):
+        return (
+            f"{best['cell']} has the {least} {name}, {number(best['score'])}, but nothing tells whether that "
+            "is more than chance: one training each, and no scores of single test items."
+        )
+    tied = [r for r in others if pairs[r["cell"]]["better"] is None]
+    worse = [r for r in others if pairs[r["cell"]]["better"] == best["cell"]]
+    if not tied:
+        return (
+            f"{best['cell']} is best on these data: its {name} of {number(best['score'])} is "
+            f"{_gap(best, worse[0])} {'lower' if score['lower_is_better'] else 'higher'} than that of "
+            f"{worse[0]['cell']}, the next, and its lead over every other cell is more than chance."
+        )
+    if not worse:
+        apart = [p for p in facts["pairs"] if p["better"] and NAIVE not in (p["a"], p["b"])]
+        if not apart:
+            cells = "The two cells" if len(rows) == 2 else f"The {len(rows)} cells"
+            return (
+                f"{cells} cannot be told apart on these data: {name} from {number(best['score'])} "
+                f"({best['cell']}) to {number(rows[-1]['score'])} ({rows[-1]['cell']}), differences that "
+                "chance alone can make."
+            )
+        said = [f"{p['better']} is better than {_other(p)}" for p in apart]
+        return (
+            f"{best['cell']} has the {least} {name}, {number(best['score'])}, and cannot be told apart from "
+            f"any other cell on these data; yet {listing(said, 4)}."
+        )
+    leaders = listing([best["cell"], *(r["cell"] for r in tied)], 12)
+    range_ = f"{number(best['score'])} to {number(tied[-1]['score'])}"
+    behind = listing([f"{r['cell']} by {_gap(best, r)}" for r in worse], 12)
+    return (
+        f"{leaders} cannot be told apart on these data ({name} {range_}). Worse than {best['cell']}, by more "
+        f"than chance: {behind}."
+    )
+
+
+def _gap(best: dict[str, Any], other: dict[str, Any]) -> str:
+    size = abs(other["score"] - best["score"]) / abs(other["score"]) if other["score"] else 0.0
+    return percent(size, 0 if size >= 0.0995 else 1)
+
+
+def _other(pair: dict[str, Any]) -> str:
+    return str(pair["b"] if pair["better"] == pair["a"] else pair["a"])
+
+
+def _naive(facts: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+    """Every cell beside the naive answer that is hardest to beat."""
+    naive, name = facts["naive"], facts["score"]["name"]
+    if naive is None:
+        return ""
+    base = f"the best naive answer ({naive}, {name} {number(facts['baselines'][naive])})"
+    better, worse, tied = [], [], []
+    for row in rows:
+        pair = pair_of(facts, row["cell"], NAIVE)
+        group = tied if pair["better"] is None else worse if pair["better"] == NAIVE else better
+        group.append(row)
+    if len(better) == len(rows):
+        least, most = (percent(f(r["skill"] for r in better), 0) for f in (min, max))
+        by = least if least == most else f"{least} to {most}"
+        who = "Every cell beats" if len(rows) > 1 else f"{rows[0]['cell']} beats"
+        return f"{who} {base}, by {by}."
+    if not better and not worse:
+        return f"No cell can be told apart from {base}."
+    if not better and not tied:
+        return f"No cell beats {base}; all are worse, by more than chance."
+    groups = (("better", better), ("not to be told apart from it", tied), ("worse", worse))
+    said = [f"{words}: {listing([r['cell'] for r in g], 12)}" for words, g in groups if g]
+    return f"Beside {base}: {'; '.join(said)}."
+
+
+def _doubt(facts: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+    """Where the uncertainty of an undecided comparison with the best cell comes from."""
+    undecided = [
+        p["share_of_seeds"]
+        for r in rows[1:]
+        if (p := pair_of(facts, rows[0]["cell"], r["cell"]))["better"] is None
+        and p["over_seeds"]
+        and p["over_items"]
+        and p["share_of_seeds"] is not None
+    ]
+    if not undecided:
+        return ""
+    share = sorted(undecided)[len(undecided) // 2]
+    if share > 0.5:
+        return (
+            "Most of that doubt comes from the seeds: with more of them smaller differences could be told."
+        )
+    return (
+        "Most of that doubt comes from the test part: a longer one would tell smaller differences, more "
+        "seeds would not."
+    )
+
+
+def _seeds(facts: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+    few = [r["cell"] for r in rows if r["seeds"] < 2]
+    if not few or len(rows) < 2:
+        return ""
+    who = "each cell" if len(few) == len(rows) else listing(few, 12)
+    return (
+        f"One training of {who} only: another seed may turn the order, and no test covers that. Three "
+        "seeds or more would."
+    )
+
+
+def _failures(facts: dict[str, Any]) -> list[str]:
+    said = []
+    for row in facts["rows"]:
+        if not row["failed"]:
+            continue
+        all_ = row["failed"] + row["seeds"]
+        times = "its training" if all_ == 1 else f"{row['failed']} of {all_} trainings"
+        said.append(f"{row['cell']} failed in {times}: {row['failures'][0].rstrip('.')}.")
+    return said
+
+
+def _unfinished(facts: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+    """Trainings that were still getting better when their budget ended."""
+    ended = ("finished", "time")
+    cells = {r["cell"] for r in rows}
+    mine = [
+        r for r in facts["runs"]
+        if r["failure"] is None and r["cell"] in cells and r["context"] == facts["context"]
+    ]  # fmt: skip
+    still = [r for r in mine if r["stopped"] in ended and r["best_epoch"] == r["epochs"]]
+    if not still:
+        return ""
+    what = "time" if facts["budget_kind"] == "time" else "epochs"
+    who = listing(list(dict.fromkeys(r["cell"] for r in still)), 12)
+    return (
+        f"{len(still)} of {len(mine)} trainings ({who}) were still getting better when their {what} ended: "
+        "a longer training may change the order."
+    )
+
+
+def _sizes(facts: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+    if facts["budget_kind"] != "parameters":
+        return ""
+    wanted = next((r["parameters"] for r in rows if r["cell"] == facts["reference"]), None)
+    off = [
+        f"{r['cell']} ({r['parameters']:,})"
+        for r in rows
+        if wanted and r["parameters"] and abs(r["parameters"] / wanted - 1) > OFF_SIZE
+    ]
+    if not off:
+        return ""
+    return (
+        f"The same number of parameters, {wanted:,}, could not be reached for {listing(off, 12)}: no "
+        "hidden size comes nearer."
+    )
+
+
+def _interrupted(facts: dict[str, Any]) -> str:
+    if not facts["interrupted"]:
+        return ""
+    return (
+        f"Interrupted: {len(facts['runs'])} of {facts['planned']} trainings are done, and only they "
+        "count here."
+    )
