@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from gatework._version import __version__
 
 if TYPE_CHECKING:
+    from gatework.comparison.loop import compare as compare
     from gatework.errors import GateworkError as GateworkError
     from gatework.nn.acceleration import accelerate as accelerate
     from gatework.tasks.forecast import Forecaster as Forecaster
@@ -32,10 +33,11 @@ _PUBLIC = {
     "Forecaster": "gatework.tasks.forecast",
     "GateworkError": "gatework.errors",
     "accelerate": "gatework.nn.acceleration",
+    "compare": "gatework.comparison.loop",
     "load": "gatework.tasks.registry",
 }
 
-__all__ = ["Forecaster", "GateworkError", "__version__", "accelerate", "load"]
+__all__ = ["Forecaster", "GateworkError", "__version__", "accelerate", "compare", "load"]
 
 
 def __getattr__(name: str) -> Any:

@@ -320,6 +320,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "report",
     },
     "insight": {"_version", "errors", "cells", "data", "nn", "train", "report", "tasks"},
+    "comparison": {"_version", "cells", "errors", "files", "tasks", "train", "report"},
     "bench": {"engine_module", "errors", "cells", "nn", "runtime"},
     "cli": {
         "_version",
@@ -333,6 +334,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "report",
         "tasks",
         "insight",
+        "comparison",
         "bench",
     },
 }

@@ -113,7 +113,19 @@ def forecast(
     if threads is not None:
         torch.set_num_threads(whole_number("--threads", threads, 1, MAX_THREADS))
     model = Forecaster(**settings)
-    parts = _parse_split(split)
+    roles = forecast_roles(
+        target=target,
+        time=time,
+        series=series,
+        past=past,
+        known=known,
+        static=static,
+        categorical=categorical,
+        time_format=time_format,
+        split=split,
+        resample=resample,
+        mend=mend,
+    )
     check_output_folder(output)
     progress = make_progress(quiet or json)
     checkpoint = output / CHECKPOINT
@@ -122,23 +134,7 @@ def forecast(
             f"--resume: {output} holds no checkpoint; training starts from the beginning"
         )
     try:
-        model.fit(
-            data,
-            target=target[0] if target and len(target) == 1 else target or None,
-            time=time,
-            series=series,
-            past=past or [],
-            known=known or [],
-            static=static or [],
-            categorical=categorical or [],
-            time_format=time_format,
-            split=parts,
-            resample=resample,
-            mend=mend,
-            checkpoint=output,
-            resume=resume,
-            progress=progress,
-        )
+        model.fit(data, **roles, checkpoint=output, resume=resume, progress=progress)
         interrupted = model.training_.stopped == "interrupted"
         model.save(output, keep_checkpoint=interrupted)
     except OutputError as error:
@@ -165,8 +161,23 @@ def forecast(
         print("interrupted: run the same command with --resume to train on")
 
 
+def forecast_roles(
+    target: list[str] | None, split: str | None, mend: bool, **names: Any
+) -> dict[str, Any]:
+    """The options of the panel "Data" as keywords of ``Forecaster.fit``."""
+    lists = ("past", "known", "static", "categorical")
+    return {
+        "target": target[0] if target and len(target) == 1 else target or None,
+        "split": _parse_split(split),
+        "mend": mend,
+        **{name: (value or []) if name in lists else value for name, value in names.items()},
+    }
+
+
 # task -> its command; a task that is in the registry must be here
 COMMANDS = {"forecast": forecast}
+# task -> its options of the panel "Data" as keywords of its `fit`; `compare` takes the same options
+ROLES = {"forecast": forecast_roles}
 
 
 def _parse_split(text: str | None) -> tuple[float, float, float] | None:

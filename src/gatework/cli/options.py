@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import typer
@@ -19,11 +19,11 @@ _METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT"}
 
 
 def with_config_options(
-    config: type[TrainConfig], command: Callable[..., None]
+    config: type[TrainConfig], command: Callable[..., None], *, without: Container[str] = ()
 ) -> Callable[..., None]:
     """``command(..., settings)`` with an option for each field of ``config`` in place of ``settings``.
 
-    A setting that the user did not give is not in ``settings``.  Values stay text: the config reads
+    There is none for the fields in ``without``.  A setting that the user did not give is not in ``settings``.  Values stay text: the config reads
     them, so that a wrong one gets the same message here as in Python.
     """
     hints = get_type_hints(command, include_extras=True)
@@ -35,6 +35,7 @@ def with_config_options(
     options = [
         _option(name, field, name in TrainConfig.model_fields)
         for name, field in config.model_fields.items()
+        if name not in without
     ]
 
     def run(**arguments: Any) -> None:

@@ -77,6 +77,7 @@ def make_plan(
                 f"compare: {task} has no role or setting {role!r}. {nearest(role, [*known, *fields])}"
             )
     config = estimator(**settings).config  # refuses what is out of range
+    settings = {k: getattr(config, k) for k in settings}  # numbers in the place of text
     if type(seeds) is not int or not 1 <= seeds <= MAX_SEEDS:
         raise ConfigError(
             f"compare: seeds must be a whole number from 1 to {MAX_SEEDS}; got {seeds!r}. Three tell a "

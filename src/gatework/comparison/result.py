@@ -18,6 +18,7 @@ from gatework.comparison.runs import Run, Test
 from gatework.comparison.statistics import LEVEL, Sample, difference, holm
 from gatework.comparison.told import claims
 from gatework.comparison.verdict import method, sentences
+from gatework.report.compare import ranked, render
 from gatework.files import check_writable, json_numbers, write_atomically
 
 MEDIANS = ("seconds", "epochs", "epoch_seconds", "push_us", "peak_mib")
@@ -131,8 +132,6 @@ class Comparison:
         Raises:
             MissingDependencyError: plotly is not installed.
         """
-        from gatework.report.compare import render
-
         return render(self.facts)
 
     def save(self, path: str | Path) -> Path:
@@ -147,16 +146,18 @@ class Comparison:
         return Path(path)
 
     def __str__(self) -> str:
-        with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_hide_dataframe_shape=True, float_precision=4):
-            return "\n".join([str(self.table), *self.verdict])
-
-
-def ranked(facts: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows, best first; those without a score last."""
-    sign = 1 if facts["score"]["lower_is_better"] else -1
-    return sorted(
-        facts["rows"], key=lambda r: (r["score"] is None, sign * (r["score"] or 0), r["cell"])
-    )
+        shown = self.table.select(
+            "cell", "score", "spread", "skill", "seconds", "push_us", "parameters", "seeds"
+        )
+        with pl.Config(
+            tbl_rows=-1,
+            tbl_cols=-1,
+            tbl_hide_dataframe_shape=True,
+            tbl_hide_column_data_types=True,
+            tbl_width_chars=100,
+            float_precision=4,
+        ):
+            return "\n".join([str(shown), *self.verdict])
 
 
 def _row(cell: str, runs: list[Run], test: Test) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class Store:
         self.folder = None if folder is None else Path(folder)
         if self.folder is None:
             return
-        mark = {"format": FORMAT, "task": plan.task, "asked": _fingerprint(plan)}
+        self._mark = mark = {"format": FORMAT, "task": plan.task, "asked": _fingerprint(plan)}
         head = self.folder / HEAD
         if head.is_file():
             if not resume:
@@ -52,11 +52,6 @@ class Store:
                 f"{self.folder}: is there already and holds no runs. Name another folder with --runs."
             )
         check_can_create(self.folder)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise cannot_write(self.folder, error) from None
-        self._write(HEAD, mark)
 
     def load_test(self, context: int | None, data: str) -> Test | None:
         """The facts of the test part kept with an earlier run.
@@ -97,8 +92,18 @@ class Store:
 
     def _write(self, name: str, content: dict[str, Any]) -> None:
         if self.folder is not None:
+            if not (self.folder / HEAD).is_file() and name != HEAD:
+                self._begin(self.folder)
             text = json.dumps(json_numbers(content), ensure_ascii=False)
             write_atomically(self.folder / name, text.encode())
+
+    def _begin(self, folder: Path) -> None:
+        """Make the folder: not before there is something to keep."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_write(folder, error) from None
+        self._write(HEAD, self._mark)
 
     def _content(self, name: str) -> dict[str, Any] | None:
         return None if self.folder is None else _read(self.folder / name)
