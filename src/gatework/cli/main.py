@@ -28,6 +28,10 @@ COMMANDS = {
         "Look inside a model: gates, memory, gradients, what counts",
     ),
     "compare": ("gatework.cli.compare", "Cells side by side on your data: compare TASK DATA -o PAGE"),
+    "compare": (
+        "gatework.cli.compare",
+        "Cells side by side on your data: compare TASK DATA -o PAGE",
+    ),
     "demo": ("gatework.cli.demo", "A task on real data, from table to report, in a minute or two"),
     "bench": ("gatework.cli.bench", "Torch and Gatework side by side on this machine, in a minute"),
     "info": ("gatework.cli.info", "Versions, threads and the machine"),

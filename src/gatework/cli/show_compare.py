@@ -24,7 +24,7 @@ def print_comparison(facts: dict[str, Any]) -> None:
         console.print()
         for claim in facts["told"]:
             holds = {"yes": "so here", "no": "not here", "open": "not settled here"}[claim["holds"]]
-            console.print(f"{claim['told']} {holds}.", style="bold", markup=False)
+            console.print(f"{claim['told'].rstrip('.')}: {holds}", style="bold", markup=False)
             console.print(f"  {claim['here']}", markup=False)
     console.print()
     for i, sentence in enumerate(facts["verdict"]):
@@ -42,7 +42,7 @@ def _table(facts: dict[str, Any]) -> Table:
         box=box.SIMPLE,
         padding=(0, 1, 0, 0),
     )
-    table.add_column("cell", no_wrap=True)
+    table.add_column("cell", overflow="fold")
     names = (score["name"], "±", "skill", "train", "epoch", "step µs", "weights", "MiB")
     for name in names:
         table.add_column(name, justify="right", no_wrap=True)

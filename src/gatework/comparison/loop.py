@@ -218,7 +218,7 @@ class _Comparing:
         run.seconds, run.epochs = training.seconds, len(training.history)
         run.best_epoch, run.stopped = training.best_epoch, training.stopped
         run.epoch_seconds = _epoch_seconds(training.history)
-        run.peak_mib = watched.peak_mib
+        run.peak_mib, run.cpu_share = watched.peak_mib, watched.cpu_share
         return run
 
     def _run_settings(self, context: int | None) -> dict[str, Any]:

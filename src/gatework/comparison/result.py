@@ -18,10 +18,10 @@ from gatework.comparison.runs import Run, Test
 from gatework.comparison.statistics import LEVEL, Sample, difference, holm
 from gatework.comparison.told import claims
 from gatework.comparison.verdict import method, sentences
-from gatework.report.compare import ranked, render
 from gatework.files import check_writable, json_numbers, write_atomically
+from gatework.report.compare import ranked, render
 
-MEDIANS = ("seconds", "epochs", "epoch_seconds", "push_us", "peak_mib")
+MEDIANS = ("seconds", "epochs", "epoch_seconds", "push_us", "peak_mib", "cpu_share")
 NAIVE = "naive answer"
 
 
@@ -97,7 +97,11 @@ class Comparison:
     def table(self) -> pl.DataFrame:
         """A row per cell, best first: score and its spread over seeds, skill, times, sizes, memory."""
         rows = [
-            {k: v for k, v in row.items() if k not in ("scores", "title", "failures")}
+            {
+                k: v
+                for k, v in row.items()
+                if k not in ("scores", "title", "failures", "epoch_range")
+            }
             for row in ranked(self.facts)
         ]
         return pl.DataFrame(rows, infer_schema_length=None)
@@ -179,6 +183,8 @@ def _row(cell: str, runs: list[Run], test: Test) -> dict[str, Any]:
     for name in MEDIANS:
         values = [v for r in done if (v := getattr(r, name)) is not None]
         row[name] = middle.median(values) if values else None
+    epochs = [r.epoch_seconds for r in done if r.epoch_seconds is not None]
+    row["epoch_range"] = [min(epochs), max(epochs)] if epochs else None
     row["scores"] = [[r.seed, r.score] for r in done]
     row["failures"] = list(dict.fromkeys(r.failure for r in mine if r.failure is not None))
     return row

@@ -30,6 +30,7 @@ class Run:
     best_epoch: int | None = None
     epoch_seconds: float | None = None  # median over its epochs, validation not included
     stopped: str | None = None
+    cpu_share: float | None = None  # processor time over wall-clock time of the training
     push_us: float | None = None  # of a step of its stream, on one thread
     peak_mib: float | None = None  # of resident memory while it trained
     items: Array | None = None  # (W,) shares of the score

@@ -13,9 +13,7 @@ MAX_HIDDEN = 8192
 NEIGHBOURS = 16
 
 
-def parameters_of(
-    task: str, settings: dict[str, Any], prepared: Any
-) -> Callable[[str, int], int]:
+def parameters_of(task: str, settings: dict[str, Any], prepared: Any) -> Callable[[str, int], int]:
     """A function that counts the parameters of a cell with a hidden size."""
 
     def count(cell: str, hidden_size: int) -> int:

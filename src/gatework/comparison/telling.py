@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, Protocol
 
 from gatework.comparison.measure import PeakMemory
@@ -59,14 +60,17 @@ class _BriefBar(Bar):
 
 
 class Watched(Quiet):
-    """Passes on what a training tells, and takes its peak memory when it ends."""
+    """Passes on what a training tells, and takes its peak memory and processor time when it ends."""
 
     def __init__(self, inner: Progress) -> None:
         self._inner = inner
         self._memory = PeakMemory()
         self.peak_mib: float | None = None
+        self.cpu_share: float | None = None
+        self._clocks = (0.0, 0.0)
 
     def start(self, epochs: int, steps: int) -> None:
+        self._clocks = (time.process_time(), time.perf_counter())
         self._inner.start(epochs, steps)
 
     def step(self, loss: float) -> None:
@@ -76,6 +80,8 @@ class Watched(Quiet):
         self._inner.epoch(record)
 
     def stop(self) -> None:
+        busy, passed = time.process_time() - self._clocks[0], time.perf_counter() - self._clocks[1]
+        self.cpu_share = busy / passed if passed else None
         self.peak_mib = self._memory.mib()
         self._inner.stop()
 

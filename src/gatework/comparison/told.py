@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from gatework.cells import CELLS
-from gatework.comparison.verdict import pair_of
+from gatework.comparison.verdict import BUSY, pair_of
 from gatework.report.words import duration, listing, number
 
 # Ratios of times within this are called equal: two medians of few runs tell no less.
@@ -42,29 +42,42 @@ def _recurrent(cell: str) -> bool:
 
 
 def _claim(told: str, here: str, holds: bool | None) -> dict[str, str]:
-    return {"told": told, "here": here, "holds": "open" if holds is None else "yes" if holds else "no"}
+    return {
+        "told": told,
+        "here": here,
+        "holds": "open" if holds is None else "yes" if holds else "no",
+    }
 
 
-def _times(rows: dict[str, Any], a: str, b: str) -> tuple[str, float] | None:
-    """Time of an epoch of a beside that of b, in words, and their ratio."""
+def _times(rows: dict[str, Any], a: str, b: str) -> tuple[str, int] | None:
+    """Time of an epoch of a beside that of b in words, and 1 (longer), -1 or 0 (not settled)."""
     x, y = rows[a]["epoch_seconds"], rows[b]["epoch_seconds"]
     if not x or not y:
         return None
+    (x_least, x_most), (y_least, y_most) = rows[a]["epoch_range"], rows[b]["epoch_range"]
     ratio = x / y
-    how = "as long as" if 1 / SAME_TIME <= ratio <= SAME_TIME else f"{number(ratio, 2)} times as long as"
+    longer = 1 if ratio > SAME_TIME else -1 if ratio < 1 / SAME_TIME else 0
+    how = "as long as" if not longer else f"{number(ratio, 2)} times as long as"
     words = f"An epoch of {a} takes {duration(x)}, {how} one of {b} ({duration(y)})"
+    if longer and x_least <= y_most and y_least <= x_most:
+        words += ", but from training to training the times overlap"
+        longer = 0
+    shares = [rows[c]["cpu_share"] for c in (a, b) if rows[c]["cpu_share"] is not None]
+    if longer and shares and min(shares) < BUSY:
+        words += ", but the machine was busy with other work"
+        longer = 0
     whole, other = rows[a]["seconds"], rows[b]["seconds"]
     if whole and other:
         words += f"; the whole training {duration(whole)} and {duration(other)}"
-    return words + ".", ratio
+    return words + ".", longer
 
 
 def _quick(rows: dict[str, Any], fed: str, beside: str) -> dict[str, str] | None:
     times = _times(rows, fed, beside)
     if times is None:
         return None
-    words, ratio = times
-    holds = True if ratio < 1 / SAME_TIME else False if ratio > SAME_TIME else None
+    words, longer = times
+    holds = {-1: True, 0: None, 1: False}[longer]
     return _claim("Feedforward networks are quick to train …", words, holds)
 
 
@@ -152,6 +165,6 @@ def _longer(rows: dict[str, Any], plain: str, gated: str) -> dict[str, str] | No
     times = _times(rows, gated, plain)
     if times is None:
         return None
-    words, ratio = times
-    holds = True if ratio > SAME_TIME else False if ratio < 1 / SAME_TIME else None
+    words, longer = times
+    holds = {1: True, 0: None, -1: False}[longer]
     return _claim("… and take longer to train.", words, holds)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from gatework.report.words import listing, number, percent
+from gatework.report.words import column, listing, number, percent
 
 NAIVE = "naive answer"
 # A cell whose sizes jump may miss the wanted number of parameters by this share before it is said.
 OFF_SIZE = 0.05
+# A training computes all the time on one thread at least; below this share something took its core away.
+BUSY = 0.8
 
 
 def sentences(facts: dict[str, Any]) -> list[str]:
@@ -24,6 +26,7 @@ def sentences(facts: dict[str, Any]) -> list[str]:
         *_failures(facts),
         _unfinished(facts, rows),
         _sizes(facts, rows),
+        _busy(rows),
         _interrupted(facts),
     ]
     return [p for p in parts if p]
@@ -59,24 +62,25 @@ def pair_of(facts: dict[str, Any], a: str, b: str) -> dict[str, Any]:
 
 def _best(facts: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     score, name = facts["score"], facts["score"]["name"]
+    shown = dict(zip((r["cell"] for r in rows), column([r["score"] for r in rows], 4), strict=True))
     least = "lowest" if score["lower_is_better"] else "highest"
     best, others = rows[0], rows[1:]
     if not others:
         return (
-            f"Only {best['cell']} was trained to the end ({name} {number(best['score'])}): there is nothing "
+            f"Only {best['cell']} was trained to the end ({name} {shown[best['cell']]}): there is nothing "
             "to compare it with."
         )
     pairs = {r["cell"]: pair_of(facts, best["cell"], r["cell"]) for r in others}
     if all(p["p"] is None for p in pairs.values()):
         return (
-            f"{best['cell']} has the {least} {name}, {number(best['score'])}, but nothing tells whether that "
+            f"{best['cell']} has the {least} {name}, {shown[best['cell']]}, but nothing tells whether that "
             "is more than chance: one training each, and no scores of single test items."
         )
     tied = [r for r in others if pairs[r["cell"]]["better"] is None]
     worse = [r for r in others if pairs[r["cell"]]["better"] == best["cell"]]
     if not tied:
         return (
-            f"{best['cell']} is best on these data: its {name} of {number(best['score'])} is "
+            f"{best['cell']} is best on these data: its {name} of {shown[best['cell']]} is "
             f"{_gap(best, worse[0])} {'lower' if score['lower_is_better'] else 'higher'} than that of "
             f"{worse[0]['cell']}, the next, and its lead over every other cell is more than chance."
         )
@@ -85,17 +89,17 @@ def _best(facts: dict[str, Any], rows: list[dict[str, Any]]) -> str:
         if not apart:
             cells = "The two cells" if len(rows) == 2 else f"The {len(rows)} cells"
             return (
-                f"{cells} cannot be told apart on these data: {name} from {number(best['score'])} "
-                f"({best['cell']}) to {number(rows[-1]['score'])} ({rows[-1]['cell']}), differences that "
+                f"{cells} cannot be told apart on these data: {name} from {shown[best['cell']]} "
+                f"({best['cell']}) to {shown[rows[-1]['cell']]} ({rows[-1]['cell']}), differences that "
                 "chance alone can make."
             )
         said = [f"{p['better']} is better than {_other(p)}" for p in apart]
         return (
-            f"{best['cell']} has the {least} {name}, {number(best['score'])}, and cannot be told apart from "
+            f"{best['cell']} has the {least} {name}, {shown[best['cell']]}, and cannot be told apart from "
             f"any other cell on these data; yet {listing(said, 4)}."
         )
     leaders = listing([best["cell"], *(r["cell"] for r in tied)], 12)
-    range_ = f"{number(best['score'])} to {number(tied[-1]['score'])}"
+    range_ = f"{shown[best['cell']]} to {shown[tied[-1]['cell']]}"
     behind = listing([f"{r['cell']} by {_gap(best, r)}" for r in worse], 12)
     return (
         f"{leaders} cannot be told apart on these data ({name} {range_}). Worse than {best['cell']}, by more "
@@ -151,9 +155,7 @@ def _doubt(facts: dict[str, Any], rows: list[dict[str, Any]]) -> str:
         return ""
     share = sorted(undecided)[len(undecided) // 2]
     if share > 0.5:
-        return (
-            "Most of that doubt comes from the seeds: with more of them smaller differences could be told."
-        )
+        return "Most of that doubt comes from the seeds: with more of them smaller differences could be told."
     return (
         "Most of that doubt comes from the test part: a longer one would tell smaller differences, more "
         "seeds would not."
@@ -215,6 +217,16 @@ def _sizes(facts: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     return (
         f"The same number of parameters, {wanted:,}, could not be reached for {listing(off, 12)}: no "
         "hidden size comes nearer."
+    )
+
+
+def _busy(rows: list[dict[str, Any]]) -> str:
+    shares = [r["cpu_share"] for r in rows if r["cpu_share"] is not None]
+    if not shares or min(shares) >= BUSY:
+        return ""
+    return (
+        f"The machine was busy with other work: a training got as little as {percent(min(shares), 0)} of a "
+        "core, so the times here say little."
     )
 
 

@@ -106,7 +106,10 @@ def cost(facts: dict[str, Any], rows: list[dict[str, Any]]) -> Figure | None:
     layout = {
         "hovermode": "closest",
         # Room for the names on both sides.
-        "xaxis": {"title": {"text": "training, seconds"}, "range": [-0.12 * slowest, 1.18 * slowest]},
+        "xaxis": {
+            "title": {"text": "training, seconds"},
+            "range": [-0.12 * slowest, 1.18 * slowest],
+        },
         "yaxis": {"title": {"text": name}, "nticks": 6, "range": [low - room, high + room]},
     }
     layout["xaxis"]["nticks"] = 6  # type: ignore[index]  # mypy takes the values for one kind

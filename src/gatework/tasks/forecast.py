@@ -33,6 +33,7 @@ from gatework.nn.horizon import HorizonNetwork
 from gatework.report.card import forecast_card
 from gatework.runtime.horizon import Horizon
 from gatework.runtime.horizon_spec import HorizonSpec, check_spec
+from gatework.tasks import forecast_judged as for_comparison
 from gatework.tasks.backtest import Backtest, Evaluation, Judge
 from gatework.tasks.base import Task, build_checked, spec_to_json
 from gatework.tasks.forecast_config import ForecastConfig, batch_size, default_segment
