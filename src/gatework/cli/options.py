@@ -23,8 +23,9 @@ def with_config_options(
 ) -> Callable[..., None]:
     """``command(..., settings)`` with an option for each field of ``config`` in place of ``settings``.
 
-    There is none for the fields in ``without``.  A setting that the user did not give is not in ``settings``.  Values stay text: the config reads
-    them, so that a wrong one gets the same message here as in Python.
+    There is none for the fields in ``without``.  A setting that the user did not give is not in
+    ``settings``.  Values stay text: the config reads them, so that a wrong one gets the same message
+    here as in Python.
     """
     hints = get_type_hints(command, include_extras=True)
     own = [

@@ -184,8 +184,8 @@ class _Comparing:
         try:
             model = task_class(self.plan.task)(**settings)
             model.fit_prepared(self.prepared[planned.context])
-        except GateworkError:
-            return  # the run itself will say it
+        except Exception:
+            return  # whatever it is, the run itself will say it
 
     def _train(self, run: Run) -> Run:
         """The run, filled in; what goes wrong with this cell is its failure, not the comparison's."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import statistics as middle
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,9 @@ class Comparison:
         if main not in tests:  # Ctrl-C came before it
             main = next(c for c in reversed(plan.contexts) if c in tests)
         test = tests[main]
+        for run in runs:
+            if run.failure is None and (run.score is None or not math.isfinite(run.score)):
+                run.failure = f"its {test.name} on the test part is {run.score}"
         of_main = [r for r in runs if r.context == main]
         facts: dict[str, Any] = {
             "task": plan.task,

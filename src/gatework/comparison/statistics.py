@@ -23,6 +23,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -113,11 +114,17 @@ def two_sided(t: float, freedom: float) -> float:
         return 0.0
 
     def integral(first: float) -> float:
-        nodes, weights = np.polynomial.legendre.leggauss(400)
+        nodes, weights = _legendre()
         x = first + (end - first) * (nodes + 1) / 2
         return float(weights @ np.cos(x) ** (freedom - 1)) * (end - first) / 2
 
     return min(1.0, integral(start) / integral(0.0))
+
+
+@cache
+def _legendre() -> tuple[Array, Array]:
+    nodes, weights = np.polynomial.legendre.leggauss(400)
+    return nodes, weights
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

@@ -122,7 +122,9 @@ def _naive(facts: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     if naive is None:
         return ""
     base = f"the best naive answer ({naive}, {name} {number(facts['baselines'][naive])})"
-    better, worse, tied = [], [], []
+    better: list[dict[str, Any]] = []
+    worse: list[dict[str, Any]] = []
+    tied: list[dict[str, Any]] = []
     for row in rows:
         pair = pair_of(facts, row["cell"], NAIVE)
         group = tied if pair["better"] is None else worse if pair["better"] == NAIVE else better
