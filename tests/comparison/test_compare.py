@@ -281,7 +281,7 @@ def test_data_that_do_not_fit() -> None:
         small(data=table(20))
     with pytest.raises(DataError, match="nothing to compare on"):
         small(split=(270, 30, 0))
-    with pytest.raises(DataError, match="which is not there"):
+    with pytest.raises(ConfigError, match="which is not there"):
         small(target="lode")
 
 
