@@ -27,7 +27,6 @@ COMMANDS = {
         "gatework.cli.inspect",
         "Look inside a model: gates, memory, gradients, what counts",
     ),
-    "compare": ("gatework.cli.compare", "Cells side by side on your data: compare TASK DATA -o PAGE"),
     "compare": (
         "gatework.cli.compare",
         "Cells side by side on your data: compare TASK DATA -o PAGE",

@@ -39,7 +39,6 @@ from gatework.tasks.base import Task, build_checked, spec_to_json
 from gatework.tasks.forecast_config import ForecastConfig, batch_size, default_segment
 from gatework.tasks.forecast_data import ForecastData, prepare, split_facts
 from gatework.tasks.forecast_embedding import embedding_frame, encoder_states
-from gatework.tasks import forecast_judged as for_comparison
 from gatework.tasks.forecast_examples import examples
 from gatework.tasks.forecast_stream import ForecastStream
 from gatework.tasks.judged import Judged
