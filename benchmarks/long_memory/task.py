@@ -34,6 +34,7 @@ class Batch:
         None  # (B, T, K) bool, the symbols that may follow, where a task needs them
     )
     sequences: int = 0  # how many count as seen; 0: B
+    fresh: bool = False  # of a stream: its first piece, before which there is no state
 
     def __post_init__(self) -> None:
         self.sequences = self.sequences or self.x.shape[0]

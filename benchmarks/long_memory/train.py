@@ -66,7 +66,7 @@ def _train(
     check, share, state = settings.check_every, 0.0, None
     start = time.process_time()
     for batch in of.batches(training, settings.batch, lag):
-        out, last = network(batch.x, batch.lengths, state, of.at_end)
+        out, last = network(batch.x, batch.lengths, None if batch.fresh else state, of.at_end)
         loss = of.loss(out, batch)
         adam.zero_grad()
         loss.backward()

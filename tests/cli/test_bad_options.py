@@ -73,7 +73,7 @@ def test_one_column_in_two_roles(refused_fit: Refuse, table: Path) -> None:
     ("line", "says"),
     [
         ("forcast", "no such command 'forcast'. `gatework --help` says what there is."),
-        ("predct m d", "Did you mean 'predict'?"),
+        ("predcit m d", "Did you mean 'predict'?"),
         ("--bogus", "no such option: --bogus"),
         ("fit forcast d -o m", "Did you mean 'forecast'?"),
         ("fit forecast -o m", "missing argument 'DATA'"),

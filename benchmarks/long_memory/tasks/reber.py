@@ -135,10 +135,10 @@ class ContinualReber(EmbeddedReber):
         return next(self.batches(rng, B, lag))
 
     def batches(self, rng: Rng, B: int, lag: int) -> Iterator[Batch]:
-        pieces = 200
+        pieces = 40
         while True:
             made = [stream(rng, self.steps * pieces + 1) for _ in range(B)]
-            # The next long piece starts a new string: the streams are joined there without a sign.
+            # Then new streams begin, from no state, as those that judge do: within one nothing is cleared.
             symbols, legal = (np.stack(part) for part in zip(*made, strict=True))
             for start in range(0, self.steps * pieces, self.steps):
                 at = slice(start, start + self.steps)
@@ -147,6 +147,7 @@ class ContinualReber(EmbeddedReber):
                 batch.where = torch.ones(x.shape[:2], dtype=torch.bool)
                 batch.legal = torch.from_numpy(legal[:, at])
                 batch.sequences = max(int((symbols[:, at] == E_).sum()) // 2, 1)  # two E a string
+                batch.fresh = start == 0
                 yield batch
 
     def solved(self, network: Network, rng: Rng, lag: int) -> bool:
