@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from gatework.cells import CELLS, Cell
 from gatework.errors import ConfigError
@@ -127,8 +128,8 @@ class ComposedLayer(nn.Module):
         if not isinstance(input, Tensor) or input.dim() != 3:
             came = tuple(input.shape) if isinstance(input, Tensor) else type(input).__name__
             raise ValueError(
-                f"{name}: `input` must be a tensor with 3 axes (batch, time, I); got {came}. Give one "
-                "sequence a batch axis, and padded tensors with `lengths` instead of a PackedSequence."
+                f"{name}: `input` must be a PackedSequence or a tensor with 3 axes (batch, time, I); got {came}. Give one "
+                "sequence a batch axis."
             )
         cast = torch.is_autocast_enabled(input.device.type)
         like = next(self.parameters())
@@ -143,6 +144,15 @@ class ComposedLayer(nn.Module):
         if resets is not None:
             resets = checks.check_resets(name, resets, input, self.batch_first)
         return Call(x, state, counts, valid, resets)
+
+    def _packed(
+        self, packed: PackedSequence, hx: Any, lengths: Any, resets: Any, **others: Any
+    ) -> tuple[Any, Any]:
+        """``forward`` of a PackedSequence, by way of the padded batch."""
+        checks.check_packed(f"{type(self).__name__}.forward", packed, lengths, resets)
+        x, counts = pad_packed_sequence(packed, self.batch_first)
+        y, last = self.forward(x, hx, counts, **others)
+        return pack_padded_sequence(y, counts, self.batch_first, enforce_sorted=False), last
 
     def _checked_state(self, name: str, hx: Any, x: Tensor) -> State:
         letters, shapes = self._cell.states, self._state_shapes(x.shape[0])

@@ -7,6 +7,7 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from gatework.cells import CELLS
 from gatework.errors import ConfigError
@@ -116,17 +117,17 @@ class GRUD(ComposedLayer):
 
     def forward(
         self,
-        input: Tensor,
+        input: Tensor | PackedSequence,
         hx: State | None = None,
         lengths: Tensor | list[int] | None = None,
         resets: Tensor | None = None,
         gaps: Tensor | None = None,
         mask: Tensor | None = None,
-    ) -> tuple[Tensor, State]:
+    ) -> tuple[Any, State]:
         """Outputs of every step and the last state, as :class:`~gatework.nn.GRU` returns them.
 
         Args:
-            input: ``(B, T, I)`` with ``batch_first``, else ``(T, B, I)``; NaN is missing, unless there is a
+            input: ``(B, T, I)`` with ``batch_first``, else ``(T, B, I)``, or a ``PackedSequence``; NaN is missing, unless there is a
                 ``mask``.
             hx: ``(h, last, since)``, what the last call returned; when absent, nothing was seen, and time
                 begins at the first step, whose gap is not read.
@@ -142,6 +143,8 @@ class GRUD(ComposedLayer):
         Raises:
             ValueError: sizes, dtypes or lengths that do not fit, negative gaps, an observed NaN, named.
         """
+        if isinstance(input, PackedSequence):
+            return self._packed(input, hx, lengths, resets, gaps=gaps, mask=mask)
         name = "GRUD.forward"
         x, state, counts, valid, resets = self._begin(name, input, hx, lengths, resets)
         observed = self._observed(name, x, mask, valid)
@@ -298,7 +301,9 @@ class GRUD(ComposedLayer):
             gaps = gaps.masked_fill(~valid, 0.0)
         if fresh and T:
             gaps = torch.cat([torch.zeros_like(gaps[:, :1]), gaps[:, 1:]], dim=1)
-        read: Tensor = gaps if resets is None or self.bidirectional else gaps.masked_fill(resets, 0.0)
+        read: Tensor = (
+            gaps if resets is None or self.bidirectional else gaps.masked_fill(resets, 0.0)
+        )
         if _values_known() and not bool((read >= 0).all() & read.isfinite().all()):
             b, t = (~((read >= 0) & read.isfinite())).nonzero()[0].tolist()
             raise ValueError(

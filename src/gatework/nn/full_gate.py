@@ -7,6 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
 
 from gatework.nn.composed import ComposedLayer, State, turned
 
@@ -91,15 +92,15 @@ class FullGateLSTM(ComposedLayer):
 
     def forward(
         self,
-        input: Tensor,
+        input: Tensor | PackedSequence,
         hx: State | None = None,
         lengths: Tensor | list[int] | None = None,
         resets: Tensor | None = None,
-    ) -> tuple[Tensor, State]:
+    ) -> tuple[Any, State]:
         """Outputs of every step and the last state, as :class:`~gatework.nn.LSTM` returns them.
 
         Args:
-            input: ``(B, T, I)`` with ``batch_first``, else ``(T, B, I)``.
+            input: ``(B, T, I)`` with ``batch_first``, else ``(T, B, I)``, or a ``PackedSequence``.
             hx: ``(h, c, i, f, o)``, what the last call returned; zeros when absent.
             lengths: ``(B,)`` integers, 0 to T: the valid steps of each sequence, in any order.
             resets: ``(B, T)`` bool: True clears the state just before that step.
@@ -110,6 +111,8 @@ class FullGateLSTM(ComposedLayer):
         Raises:
             ValueError: sizes, dtypes or lengths that do not fit, named.
         """
+        if isinstance(input, PackedSequence):
+            return self._packed(input, hx, lengths, resets)
         x, state, _, valid, resets = self._begin("FullGateLSTM.forward", input, hx, lengths, resets)
         if state is None:
             state = tuple(x.new_zeros(shape) for shape in self._state_shapes(x.shape[0]))
