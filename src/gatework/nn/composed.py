@@ -128,8 +128,8 @@ class ComposedLayer(nn.Module):
         if not isinstance(input, Tensor) or input.dim() != 3:
             came = tuple(input.shape) if isinstance(input, Tensor) else type(input).__name__
             raise ValueError(
-                f"{name}: `input` must be a PackedSequence or a tensor with 3 axes (batch, time, I); got {came}. Give one "
-                "sequence a batch axis."
+                f"{name}: `input` must be a PackedSequence or a tensor with 3 axes (batch, time, I); "
+                f"got {came}. Give one sequence a batch axis."
             )
         cast = torch.is_autocast_enabled(input.device.type)
         like = next(self.parameters())

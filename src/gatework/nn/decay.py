@@ -127,8 +127,8 @@ class GRUD(ComposedLayer):
         """Outputs of every step and the last state, as :class:`~gatework.nn.GRU` returns them.
 
         Args:
-            input: ``(B, T, I)`` with ``batch_first``, else ``(T, B, I)``, or a ``PackedSequence``; NaN is missing, unless there is a
-                ``mask``.
+            input: ``(B, T, I)`` with ``batch_first``, else ``(T, B, I)``, or a ``PackedSequence``; NaN is
+                missing, unless there is a ``mask``.
             hx: ``(h, last, since)``, what the last call returned; when absent, nothing was seen, and time
                 begins at the first step, whose gap is not read.
             lengths: ``(B,)`` integers, 0 to T: the valid steps of each sequence, in any order.
