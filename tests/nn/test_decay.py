@@ -8,6 +8,7 @@ from unittest import mock
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from gatework.errors import ConfigError
 from gatework.nn import GRUD, make, operators, reference
@@ -183,6 +184,19 @@ def test_a_mask_is_the_same_as_nan() -> None:
     assert bool(torch.isfinite(y).all())
 
 
+def test_gaps_are_one_unless_given_and_packed_data_is_the_padded_batch() -> None:
+    layer = layer_of(bidirectional=True)
+    x, gaps, _ = some()
+    assert torch.equal(layer(x)[0], layer(x, gaps=torch.ones(B, T))[0])
+    lengths = [3, 7, 1, 3]
+    packed = pack_padded_sequence(x, lengths, True, enforce_sorted=False)
+    y, state = layer(packed, gaps=gaps)
+    wanted, last = layer(x, lengths=lengths, gaps=gaps)
+    close(pad_packed_sequence(y, True)[0], wanted)
+    for found, w in zip(state, last, strict=True):
+        close(found, w)
+
+
 def test_what_was_never_seen_is_its_mean_and_what_is_old_fades_to_it() -> None:
     layer = layer_of()
     x = torch.full((1, 2, I), torch.nan, dtype=torch.float64)
@@ -234,6 +248,15 @@ def test_as_a_compiled_graph() -> None:
     layer, (x, gaps, _) = layer_of(), some()
     compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
     close(compiled(x, gaps=gaps)[0], layer(x, gaps=gaps)[0])
+
+
+def test_shapes_alone_and_transformed_functions() -> None:
+    layer, (x, gaps, _) = layer_of(num_layers=2), some()
+    y, _ = layer.to("meta")(x.to("meta"), gaps=gaps.to("meta"))
+    assert y.shape == (B, T, H)
+    layer = layer_of(num_layers=2)
+    alone = torch.vmap(lambda x, gaps: layer(x[None], gaps=gaps[None])[0][0])(x, gaps)
+    close(alone, layer(x, gaps=gaps)[0])
 
 
 def test_what_is_refused() -> None:

@@ -131,7 +131,7 @@ class ComposedLayer(nn.Module):
                 f"{name}: `input` must be a PackedSequence or a tensor with 3 axes (batch, time, I); "
                 f"got {came}. Give one sequence a batch axis."
             )
-        cast = torch.is_autocast_enabled(input.device.type)
+        cast = not input.is_meta and torch.is_autocast_enabled(input.device.type)
         like = next(self.parameters())
         checks.check_features(name, input, self.input_size, like, cast)
         x = input if self.batch_first else input.transpose(0, 1)

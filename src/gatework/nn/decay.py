@@ -269,7 +269,7 @@ class GRUD(ComposedLayer):
                     f"{tuple(given.shape)}."
                 )
             given = given.bool() if valid is None else given.bool() & valid.unsqueeze(-1)
-            if _values_known() and bool((given & ~observed).any()):
+            if _values_known(x) and bool((given & ~observed).any()):
                 b, t, i = (given & ~observed).nonzero()[0].tolist()
                 raise ValueError(
                     f"{name}: `input` is NaN where `mask` says that a value is there, first at sequence {b}, "
@@ -304,7 +304,7 @@ class GRUD(ComposedLayer):
         read: Tensor = (
             gaps if resets is None or self.bidirectional else gaps.masked_fill(resets, 0.0)
         )
-        if _values_known() and not bool((read >= 0).all() & read.isfinite().all()):
+        if _values_known(x) and not bool((read >= 0).all() & read.isfinite().all()):
             b, t = (~((read >= 0) & read.isfinite())).nonzero()[0].tolist()
             raise ValueError(
                 f"{name}: `gaps` must be times of at least 0; got {float(read[b, t])} at sequence {b}, step "
@@ -392,10 +392,11 @@ class GRUD(ComposedLayer):
     _has_options = True
 
 
-def _values_known() -> bool:
+def _values_known(x: Tensor) -> bool:
     """Whether values may be looked at: not while a graph is recorded or a function transformed."""
     return not (
-        torch.compiler.is_compiling()
+        x.is_meta
+        or torch.compiler.is_compiling()
         or torch._C._len_torch_dispatch_stack()
         or torch._C._are_functorch_transforms_active()
     )
