@@ -202,6 +202,17 @@ CELLS: dict[str, Cell] = {
             zones=True,
         ),
         Cell(
+            "full_gate_recurrence",
+            "LSTM with full gate recurrence",
+            "Greff et al. 2015, section 3 (FGR); Hochreiter & Schmidhuber 1997",
+            "the gates see the gates of the step before; the one cell that runs as a loop of torch operations",
+            "FullGateLSTM",
+            x_gates="ifgo",
+            h_gates="ifgo",
+            states=("h", "c", "i", "f", "o"),
+            parameters=("i", "f", "o"),
+        ),
+        Cell(
             "slstm",
             "sLSTM",
             "Beck et al. 2024, xLSTM, equations 8 to 17",
@@ -245,6 +256,16 @@ CELLS: dict[str, Cell] = {
             "a matrix for a cell state, written by key and value, read by query; no output goes back in",
             "MLSTM",
             states=("h", "C", "n", "m"),
+        ),
+        Cell(
+            "gru_d",
+            "GRU with decay",
+            "Che et al. 2018 (GRU-D)",
+            "for missing values and irregular times: state and last values fade with the time that passed",
+            "GRUD",
+            x_gates="rzn",
+            h_gates="rzn",
+            states=("h", "last", "since"),
         ),
     )
 }

@@ -5,7 +5,10 @@ from gatework.nn.acceleration import accelerate
 from gatework.nn.attention import Attention, SelfAttentionPooling
 from gatework.nn.attention_lstm import AttentionLSTM
 from gatework.nn.convolutional import ConvLSTM1d, ConvLSTM2d, ConvLSTM3d
+from gatework.nn.decay import GRUD
 from gatework.nn.feedforward import FeedForward
+from gatework.nn.full_gate import FullGateLSTM
+from gatework.nn.initialise import initialise
 from gatework.nn.making import make
 from gatework.nn.mlstm import MLSTM
 from gatework.nn.recurrent import GRU, LSTM, RNN
@@ -25,6 +28,7 @@ from gatework.nn.variants import (
 
 __all__ = [
     "GRU",
+    "GRUD",
     "LSTM",
     "LSTM1997",
     "MLSTM",
@@ -37,6 +41,7 @@ __all__ = [
     "ConvLSTM3d",
     "CoupledLSTM",
     "FeedForward",
+    "FullGateLSTM",
     "LSTMWithoutInputActivation",
     "LSTMWithoutInputGate",
     "LSTMWithoutOutputActivation",
@@ -46,6 +51,7 @@ __all__ = [
     "PeepholeLSTM",
     "SelfAttentionPooling",
     "accelerate",
+    "initialise",
     "make",
     "reference",
 ]

@@ -9,12 +9,16 @@ from torch import nn
 
 from gatework.cells import CELLS
 from gatework.errors import ConfigError, nearest
+from gatework.nn.decay import GRUD
+from gatework.nn.full_gate import FullGateLSTM
 from gatework.nn.mlstm import MLSTM
 from gatework.nn.recurrent import GRU, LSTM, RNN
 from gatework.nn.variants import VARIANTS
 
 _LAYERS: dict[str, Callable[..., nn.Module]] = {
+    "FullGateLSTM": FullGateLSTM,
     "GRU": GRU,
+    "GRUD": GRUD,
     "LSTM": LSTM,
     "MLSTM": MLSTM,
     "RNN": RNN,

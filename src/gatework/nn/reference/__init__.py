@@ -12,6 +12,7 @@ them, r z n for the GRU.
 """
 
 from gatework.nn.reference.cells import POINTWISE, State
+from gatework.nn.reference.decay import gru_d
 from gatework.nn.reference.loop import (
     Weights,
     gru,
@@ -31,6 +32,7 @@ __all__ = [
     "Weights",
     "gru",
     "gru_cell",
+    "gru_d",
     "layer",
     "lstm",
     "lstm_cell",
