@@ -22,7 +22,9 @@ def settings_table() -> str:
     """Markdown table with a row per field: name, type, default, what it is."""
     rows = ["| setting | type | default | what it is |", "|---|---|---|---|"]
     for name, field in ForecastConfig.model_fields.items():
-        cells = (f"`{name}`", _kind(field.annotation), f"`{_default(field.default)}`")
+        names = (field.json_schema_extra or {}).get("enum")  # type: ignore[union-attr]  # ours are no callables
+        kind = ", ".join(f"`{n}`" for n in names) if names else _kind(field.annotation)
+        cells = (f"`{name}`", kind, f"`{_default(field.default)}`")
         text = (field.description or "").replace("|", "\\|")
         rows.append(f"| {' | '.join(cells)} | {text} |")
     return "\n".join(rows)

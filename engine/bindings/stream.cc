@@ -68,7 +68,8 @@ class Array {
 using LayerArrays = std::tuple<Py_ssize_t, Py_ssize_t, Py_ssize_t, nb::object, nb::object, nb::object, nb::object,
                                nb::object, nb::object, double, double>;
 
-std::shared_ptr<gatework::Stream> make_stream(int cell, bool f64, bool half, const std::vector<LayerArrays>& given) {
+std::shared_ptr<gatework::Stream> make_stream(int cell, bool f64, bool half, const std::vector<LayerArrays>& given,
+                                              bool residual) {
   std::vector<Array> held;
   std::vector<gatework::Stream::Layer> layers;
   if (cell < 0 || cell >= gatework::cell_count) throw nb::value_error("unknown cell");
@@ -89,7 +90,7 @@ std::shared_ptr<gatework::Stream> make_stream(int cell, bool f64, bool half, con
     layers.push_back(layer);
   }
   try {
-    return std::make_shared<gatework::Stream>(static_cast<gatework::Cell>(cell), f64, half, layers);
+    return std::make_shared<gatework::Stream>(static_cast<gatework::Cell>(cell), f64, half, layers, residual);
   } catch (const std::invalid_argument& error) {
     throw nb::value_error(error.what());
   }
@@ -162,9 +163,10 @@ class Cursor {
 void bind_stream(nb::module_& m) {
   nb::class_<Network>(m, "Stream")
       .def("__init__",
-           [](Network* self, int cell, bool f64, bool half, const std::vector<LayerArrays>& layers) {
-             new (self) Network{make_stream(cell, f64, half, layers)};
-           })
+           [](Network* self, int cell, bool f64, bool half, const std::vector<LayerArrays>& layers, bool residual) {
+             new (self) Network{make_stream(cell, f64, half, layers, residual)};
+           },
+           "cell"_a, "f64"_a, "half"_a, "layers"_a, "residual"_a = false)
       .def("step", &Network::step, "x"_a, "h"_a, "c"_a.none(), "out"_a.none(), "batch_size"_a)
       .def("forward", &Network::forward, "x"_a, "h"_a, "c"_a.none(), "y"_a, "batch_size"_a, "steps"_a)
       .def("cursor",

@@ -90,8 +90,8 @@ struct Stream::Packed {
   }
 };
 
-Stream::Stream(Cell cell, bool f64, bool half, const std::vector<Layer>& layers)
-    : cell_(cell), f64_(f64), half_(half), layers_(layers) {
+Stream::Stream(Cell cell, bool f64, bool half, const std::vector<Layer>& layers, bool residual)
+    : cell_(cell), f64_(f64), half_(half), residual_(residual && layers.size() > 1), layers_(layers) {
   if (layers.empty()) throw std::invalid_argument("there must be at least one layer");
   if (half && f64) throw std::invalid_argument("half-precision weights go with float32 only");
   Forward probe;
@@ -123,7 +123,8 @@ template <class T>
 Status Stream::run(std::int64_t B, const T* x, T* h, T* c, T* out) const {
   const CellKernels<T>& k = kernels_of<T>(cell_);
   thread_local std::vector<T> scratch;
-  const Index H = layers_[0].H, R = layers_[0].P ? layers_[0].P : H, need = k.stream_scratch(B, H) + line;
+  const Index H = layers_[0].H, R = layers_[0].P ? layers_[0].P : H;
+  const Index own = k.stream_scratch(B, H) + line, need = own + (residual_ ? B * R : 0);
   try {
     if (static_cast<Index>(scratch.size()) < need) scratch.resize(static_cast<std::size_t>(need));
   } catch (const std::bad_alloc&) {
@@ -137,7 +138,13 @@ Status Stream::run(std::int64_t B, const T* x, T* h, T* c, T* out) const {
     s.c = c ? c + static_cast<Index>(z) * B * k.cell_planes * H : nullptr;
     s.scratch = scratch.data();
     step(s, B);
-    x = s.h;
+    if (residual_ && z) {
+      T* sum = scratch.data() + own;  // may be x: each number is read before it is written
+      for (Index i = 0; i < B * R; ++i) sum[i] = s.h[i] + x[i];
+      x = sum;
+    } else {
+      x = s.h;
+    }
   }
   if (out) std::memcpy(out, x, static_cast<std::size_t>(B * R) * sizeof(T));
   return Status::ok;
@@ -160,6 +167,8 @@ Status Stream::run_sequence(std::int64_t B, std::int64_t steps, const T* x, T* h
   const auto forward = half_ ? k.stream_sequence_half : k.stream_sequence;
   try {
     const gatework::Memory<T> scratch(k.sequence_scratch(B, steps, H));
+    const Index n = B * steps * R;
+    const gatework::Memory<T> below(residual_ ? n : 0);
     for (std::size_t z = 0; z < layers_.size(); ++z) {
       const Packed& m = *packed_[z];
       const Index at = static_cast<Index>(z) * B;
@@ -168,7 +177,10 @@ Status Stream::run_sequence(std::int64_t B, std::int64_t steps, const T* x, T* h
       s.h = h + at * R;
       s.c = c ? c + at * k.cell_planes * H : nullptr;
       s.scratch = scratch.get();
+      const bool skips = residual_ && z;
+      if (skips) std::memcpy(below.get(), x, static_cast<std::size_t>(n) * sizeof(T));
       forward(s, B, steps, y);
+      for (Index i = 0; skips && i < n; ++i) y[i] += below.get()[i];
       x = y;
     }
   } catch (const std::bad_alloc&) {

@@ -24,8 +24,9 @@ double nearest_half(double x) {
 // A stack of layers as the reference runs it: layer after layer, each over the whole sequence.
 struct Stack {
   std::vector<Given> layers;
+  bool residual = false;
 
-  Stack(Shape s, Index Z, std::uint64_t seed) {
+  Stack(Shape s, Index Z, std::uint64_t seed, bool skips = false) : residual(skips) {
     s.D = 1, s.lengths = Lengths::none, s.order = Order::batch_first, s.resets = false, s.states = true;
     for (Index z = 0; z < Z; ++z) {
       layers.push_back(draw(s, seed + static_cast<std::uint64_t>(z)));
@@ -45,6 +46,10 @@ struct Stack {
     for (Given& layer : layers) {
       if (!all.empty()) layer.in[in_x] = all.back().y;
       all.push_back(reference(layer));
+      if (residual && all.size() > 1) {
+        Numbers& y = all.back().y;
+        for (std::size_t i = 0; i < y.size(); ++i) y[i] += layer.in[in_x][i];
+      }
     }
     return all;
   }
@@ -77,7 +82,7 @@ class Streamed {
               static_cast<T>(stack_.layers[0].in[in_x][static_cast<std::size_t>((b * s.T + t) * s.I + i)]);
       }
       out.poison();
-      const bool no_out = t % 3 == 1;
+      const bool no_out = t % 3 == 1 && !stack_.residual;  // else h of the top layer is not what it hands on
       T* const to = no_out ? nullptr : out.data();
       right = stream.step(s.B, x.data(), hs.data(), cs.data_or_null(), to) == Status::ok && right;
       const T* top = no_out ? hs.data() + (Z - 1) * s.B * R : out.data();
@@ -122,7 +127,7 @@ class Streamed {
       const Shape& l = layer.shape;
       layers.push_back({l.I, l.H, l.P, {of(0), of(1), of(2), of(3), of(4)}});
     }
-    return Stream(s.cell, sizeof(T) == 8, half, layers);
+    return Stream(s.cell, sizeof(T) == 8, half, layers, stack_.residual);
   }
 
   const Stack& stack_;
@@ -130,8 +135,8 @@ class Streamed {
 };
 
 template <class T>
-void check_stream(Shape s, Index Z, bool half, std::uint64_t seed) {
-  Stack stack(s, Z, seed);
+void check_stream(Shape s, Index Z, bool half, std::uint64_t seed, bool residual = false) {
+  Stack stack(s, Z, seed, residual);
   const Streamed<T> streamed(stack, half);
   Numbers y, h, c;
   CHECK(streamed.run(y, h, c));
@@ -176,6 +181,19 @@ TEST(gru_of_all_sizes) { check_kind(kinds[1], 52); }
 TEST(rnn_tanh_of_all_sizes) { check_kind(kinds[2], 53); }
 TEST(rnn_relu_of_all_sizes) { check_kind(kinds[3], 54); }
 TEST(projected_lstm_of_all_sizes) { check_kind(kinds[4], 55); }
+
+TEST(residual_stacks) {
+  for (const Kind kind : kinds) {
+    Random random(61);
+    for (const Index Z : {1, 2, 4}) {
+      Shape s = any_shape(kind, 17, random);
+      s.B = 3, s.T = 5;
+      check_stream<float>(s, Z, false, 1, true);
+      check_stream<float>(s, Z, true, 2, true);
+      check_stream<double>(s, Z, false, 3, true);
+    }
+  }
+}
 
 TEST(long_sequences) {  // several chunks
   for (const Kind kind : kinds) {

@@ -80,7 +80,9 @@ class Cursor:
     def push(self, x: NDArray[Any], /) -> NDArray[np.floating[Any]]: ...
 
 class Stream:
-    def __init__(self, cell: int, f64: bool, half: bool, layers: Sequence[Layer], /) -> None: ...
+    def __init__(
+        self, cell: int, f64: bool, half: bool, layers: Sequence[Layer], residual: bool = False
+    ) -> None: ...
     def step(
         self,
         x: NDArray[Any],

@@ -32,11 +32,19 @@ class Cell(NamedTuple):
     keeps: str = (
         ""  # share of its memory that a unit keeps over a step, by its planes; "1": all of it
     )
+    heads: bool = (
+        False  # whether weight_hh can be (G*H, H/heads): groups of units that do not see each other
+    )
 
     @property
     def has_c(self) -> bool:
         """Whether a cell state is kept beside the output."""
         return len(self.states) > 1
+
+    @property
+    def forecasts(self) -> bool:
+        """Whether a forecaster can have it: what the engine runs step by step, and what needs no steps."""
+        return self.code is not None or self.name == "feedforward"
 
 
 CELLS: dict[str, Cell] = {
@@ -224,6 +232,7 @@ CELLS: dict[str, Cell] = {
             states=("h", "c", "n", "m"),
             planes=("i", "f", "g", "o", "s"),
             keeps="1-i/n",
+            heads=True,
         ),
         Cell(
             "minlstm",

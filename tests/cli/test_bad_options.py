@@ -25,7 +25,12 @@ Refuse = Callable[..., str]
         ("--context", "0", "context: must be at least 1"),
         ("--context", "99999999999", "context: must be at most"),
         ("--hidden-size", "1", "hidden_size: must be at least 2"),
-        ("--cell", "gur", "cell: must be 'lstm', 'gru'"),
+        (
+            "--cell",
+            "gur",
+            "cell: must be a cell that a forecaster can have; got 'gur'. Did you mean",
+        ),
+        ("--zoneout", "1", "zoneout: must be less than 1"),
         ("--learning-rate", "5", "learning_rate: must be at most 1"),
         ("--learning-rate", "nan", "learning_rate: must be a finite number"),
         ("--dropout", "1", "dropout: must be less than 1"),

@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from gatework.cells import CELLS
 from gatework.cli.main import main
 from gatework.errors import DataError
 
@@ -50,7 +51,13 @@ def test_help_imports_nothing_heavy() -> None:
         "try:\n    main(sys.argv[1:])\nexcept SystemExit as ended:\n    assert not ended.code\n"
         f"print([m for m in {HEAVY!r} if m in sys.modules])"
     )
-    for arguments in (["--help"], ["--version"], ["predict", "--help"], ["evaluate", "--help"]):
+    for arguments in (
+        ["--help"],
+        ["--version"],
+        ["predict", "--help"],
+        ["evaluate", "--help"],
+        ["cells", "--help"],
+    ):
         done = subprocess.run(
             [sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=60
         )
@@ -73,12 +80,29 @@ def test_help_comes_at_once() -> None:
 def test_help_lists_verbs_and_settings_with_their_defaults(run: Run) -> None:
     outcome = run("--help")
     assert (outcome.code, outcome.err) == (0, "")
-    for verb in ("fit", "predict", "evaluate", "demo", "info"):
+    for verb in ("fit", "predict", "evaluate", "demo", "cells", "info"):
         assert verb in outcome.out
     text = " ".join(run("fit", "forecast", "--help").out.replace("│", " ").split())
-    for phrase in ("--horizon", "(default: 24)", "lstm|gru|"):
+    for phrase in ("--horizon", "(default: 24)", "NAME"):
         assert phrase in text
+    listed = text.split("One of ")[1].split(". (default: lstm)")[0]
+    assert listed.replace(" ", "") == ",".join(n for n, c in CELLS.items() if c.forecasts)
     assert "(default: None)" not in text
+
+
+def test_cells_are_those_of_the_table(run: Run) -> None:
+    rows = json.loads(run("cells", "--json").out)
+    assert [row["name"] for row in rows] == list(CELLS)
+    for row in rows:
+        cell = CELLS[row["name"]]
+        told = (row["title"], row["summary"], row["source"])
+        assert told == (cell.title, cell.summary, cell.source)
+        assert row["forecaster"] == cell.forecasts
+        assert row["layer"] == f"gatework.nn.{cell.layer}"
+    text = run("cells").out
+    assert [line.split(":")[0].split(" ")[0] for line in text.splitlines()[::3]] == list(CELLS)
+    assert all(cell.summary in text and cell.source in text for cell in CELLS.values())
+    assert all(len(line) <= 112 for line in text.splitlines())
 
 
 def test_version_and_info(run: Run) -> None:

@@ -90,7 +90,7 @@ SHAPES = [(12, 6, 3), (10, 7, 4), (7, 5, 1), (5, 3, 8), (1, 1, 1)]
 
 
 @pytest.mark.parametrize("normalize", ["last", "standard", "none"])
-@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn", "feedforward"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn", "feedforward", "slstm", "mingru"])
 @pytest.mark.parametrize(("context", "horizon", "segment"), SHAPES)
 def test_every_output_step_depends_on_every_input_step(
     context: int, horizon: int, segment: int, cell: str, normalize: str

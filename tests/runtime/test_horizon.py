@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gatework.cells import CELLS
 from gatework.data.windows import WindowBatch
 from gatework.errors import InputError
 from gatework.nn.horizon import HorizonNetwork
@@ -132,7 +133,46 @@ def test_every_cell_and_normaliser(cell: str, normalize: str, holes: float) -> N
 
 
 def test_the_cells_are_those_that_a_forecaster_offers() -> None:
-    assert set(get_args(ForecastConfig.model_fields["cell"].annotation)) == set(HORIZON_CELLS)
+    schema = ForecastConfig.model_json_schema()["properties"]["cell"]
+    assert schema["enum"] == list(HORIZON_CELLS)
+    for cell in HORIZON_CELLS:
+        assert ForecastConfig(cell=cell).cell == cell
+
+
+RATES = {"recurrent_dropout": 0.2, "zoneout": 0.3, "weight_drop": 0.1}
+
+
+def rates_of(cell: str) -> dict[str, float]:
+    """Those that the cell has a use for."""
+    if cell == "feedforward":
+        return {}
+    return RATES if CELLS[cell].h_gates else {"zoneout": RATES["zoneout"]}
+
+
+@pytest.mark.parametrize("cell", HORIZON_CELLS)
+def test_regularisers_of_every_cell(cell: str) -> None:
+    spec = spec_of(cell=cell, num_layers=2, **rates_of(cell))
+    check(spec, holes=0.1)
+    if cell != "feedforward":  # zoneout acts in evaluation too
+        net, plain = network(spec), network(spec_of(cell=cell, num_layers=2))
+        plain.load_state_dict(net.state_dict())
+        means = [by_torch(n, windows(spec)).mean for n in (net, plain)]
+        assert np.abs(means[0] - means[1]).max() > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("cell", "rates", "message"),
+    [
+        ("feedforward", {"zoneout": 0.1}, "zoneout acts on what is carried"),
+        ("mingru", {"weight_drop": 0.1}, "weight_drop acts on the products with h"),
+        ("lstm", {"zoneout": 1.0}, "zoneout is 1.0"),
+        ("transformer", {}, "cell 'transformer'"),
+    ],
+)
+def test_rates_that_no_fit_makes(cell: str, rates: dict[str, float], message: str) -> None:
+    arrays = network(spec_of()).state_dict()
+    with pytest.raises(InputError, match=f"^Horizon: {message}"):
+        Horizon(spec_of(cell=cell, **rates), arrays)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +198,7 @@ def test_every_number_of_levels(levels: tuple[float, ...]) -> None:
     check(spec_of(levels=levels))
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn", "slstm", "mingru"])
 def test_many_targets_deep_stacks_and_threads(cell: str) -> None:
     check(spec_of(cell=cell, targets=50, num_layers=4, hidden_size=33), threads=1)
     check(spec_of(cell=cell, targets=90, hidden_size=130, num_layers=2), threads=2)

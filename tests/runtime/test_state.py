@@ -17,16 +17,26 @@ from gatework.errors import InputError
 from gatework.runtime import State
 
 
-def a_state(dtype: str = "float32", Z: int = 2, B: int = 3, R: int = 4, H: int | None = 5) -> State:
+def a_state(
+    dtype: str = "float32", Z: int = 2, B: int = 3, R: int = 4, H: int | None = 5, beside: int = 1
+) -> State:
     rng = np.random.default_rng(0)
-    c = None if H is None else rng.normal(size=(Z, B, H)).astype(dtype)
-    return State(rng.normal(size=(Z, B, R)).astype(dtype), c)
+    others = [rng.normal(size=(Z, B, H)).astype(dtype) for _ in range(beside) if H is not None]
+    return State(rng.normal(size=(Z, B, R)).astype(dtype), *others)
 
 
 every_state = pytest.mark.parametrize(
     "state",
-    [a_state(), a_state("float64"), a_state(H=None), a_state("float64", 1, 1, 1), a_state(B=0)],
-    ids=["float32", "float64", "no c", "one", "none"],
+    [
+        a_state(),
+        a_state("float64"),
+        a_state(H=None),
+        a_state("float64", 1, 1, 1),
+        a_state(B=0),
+        a_state(beside=3),
+        a_state("float64", beside=2),
+    ],
+    ids=["float32", "float64", "no c", "one", "none", "h c n m", "h c n"],
 )
 
 
@@ -36,7 +46,7 @@ def test_bytes_and_back(state: State) -> None:
     again = State.from_bytes(data)
     assert again == state
     assert again.to_bytes() == data
-    assert len(data) == 28 + state.h.nbytes + (0 if state.c is None else state.c.nbytes)
+    assert len(data) == 28 + sum(part.nbytes for part in state.parts)
     assert State.from_bytes(bytearray(data)) == State.from_bytes(memoryview(data)) == state
     again.h[...] = 1  # writable, and its own
     assert State.from_bytes(data) == state
@@ -48,6 +58,41 @@ def test_the_format_is_as_documented() -> None:
     numbers = struct.pack("<3f", 1, 2, 3)
     checksum = struct.pack("<I", zlib.crc32(header + numbers))
     assert state.to_bytes() == header + checksum + numbers
+
+
+def test_more_than_c_is_version_2() -> None:
+    parts = [np.full((1, 2, 1), k, "f8") for k in range(4)]
+    header = struct.pack("<4sBBHIIII", b"GWST", 2, 8, 3, 1, 2, 1, 1)
+    numbers = struct.pack("<8d", 0, 0, 1, 1, 2, 2, 3, 3)
+    checksum = struct.pack("<I", zlib.crc32(header + numbers))
+    assert State(*parts).to_bytes() == header + checksum + numbers
+    assert [p.tobytes() for p in State.from_bytes(header + checksum + numbers).parts] == [
+        p.tobytes() for p in parts
+    ]
+
+
+def test_more_than_c_is_compared_copied_and_reset() -> None:
+    state = a_state(beside=3)
+    other = state.copy()
+    assert other == state
+    other.others[1][0, 0, 0] += 1
+    assert other != state
+    assert State(*state.parts[:3]) != state
+    other.reset([True, False, False])
+    for kept, part in zip(state.parts, other.parts, strict=True):
+        assert not part[:, 0].any()
+        assert np.array_equal(part[:, 1:], kept[:, 1:])
+    assert "m=array(" in repr(state)
+
+
+def test_states_that_do_not_fit_together_are_named() -> None:
+    h, c, n, m = a_state(beside=3).parts
+    with pytest.raises(InputError, match="`c` is None, and states beside it are given"):
+        State(h, None, n)
+    with pytest.raises(InputError, match=r"`h` and `n` must have one dtype"):
+        State(h, c, n.astype("f8"))
+    with pytest.raises(InputError, match=r"`c` and `m` must have one shape; got \(2, 3, 5\) and"):
+        State(h, c, n, m[..., :4])
 
 
 def test_special_numbers_survive() -> None:
@@ -92,8 +137,8 @@ def test_a_header_that_promises_much_allocates_nothing() -> None:
 
 def test_a_newer_version_is_refused_by_its_number() -> None:
     data = bytearray(a_state().to_bytes())
-    data[4] = 2
-    with pytest.raises(InputError, match=r"format version 2, this Gatework reads version 1"):
+    data[4] = 3
+    with pytest.raises(InputError, match=r"format version 3, this Gatework reads versions up to 2"):
         State.from_bytes(data)
 
 

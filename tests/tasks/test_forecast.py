@@ -15,8 +15,10 @@ import torch
 from polars.testing import assert_frame_equal
 
 from gatework import Forecaster
+from gatework.cells import CELLS
 from gatework.data.frequency import Frequency
 from gatework.errors import ConfigError, DataError, GateworkWarning
+from gatework.runtime.horizon_spec import HORIZON_CELLS
 from gatework.tasks.forecast_config import batch_size, default_context, default_segment
 
 SMALL: dict[str, Any] = {
@@ -400,7 +402,15 @@ def test_settings_found_from_the_data_fit_small_and_large_tables() -> None:
         ({"horizon": -3}, "horizon"),
         ({"levels": (0.1, 0.9)}, "levels: .*contain 0.5"),
         ({"levels": (0.9, 0.5)}, "levels: .*increase"),
-        ({"cell": "lsmt"}, "cell"),
+        ({"cell": "lsmt"}, "cell: must be a cell .*; got 'lsmt'. Did you mean 'lstm'"),
+        ({"cell": 3}, "cell"),
+        ({"zoneout": 1}, "zoneout: must be less than 1.0; got 1"),
+        ({"weight_drop": -0.1}, "weight_drop: must be at least 0"),
+        ({"cell": "minlstm", "weight_drop": 0.1}, "weight_drop acts on the products with h"),
+        (
+            {"cell": "feedforward", "zoneout": 0.1, "recurrent_dropout": 0.1},
+            "recurrent_dropout and zoneout acts? on what is carried",
+        ),
         ({"learning_rate": float("nan")}, "learning_rate"),
         ({"dropout": 1.0}, "dropout"),
     ],
@@ -501,16 +511,38 @@ def test_a_stream_of_irregular_times_equals_predict() -> None:
     assert answer.timestamps.to_list() == expected["timestamp"].to_list()
 
 
-@pytest.mark.parametrize("cell", ["gru", "rnn", "feedforward"])
-def test_a_stream_of_every_cell_equals_predict(cell: str) -> None:
+@pytest.mark.parametrize("cell", HORIZON_CELLS)
+def test_a_stream_and_a_saved_model_of_every_cell_equal_predict(cell: str, tmp_path: Path) -> None:
     frame = one_series(300).with_columns(other=pl.col("load").reverse())
-    fitted = Forecaster(**{**SMALL, "max_epochs": 1}, cell=cell).fit(frame, target="all")
-    stream = fitted.stream()
+    rates = {} if cell == "feedforward" else {"zoneout": 0.1}
+    if CELLS[cell].h_gates:
+        rates |= {"recurrent_dropout": 0.1, "weight_drop": 0.2}
+    settings = {**SMALL, "max_epochs": 1, "cell": cell, "num_layers": 2, **rates}
+    fitted = Forecaster(**settings).fit(frame, target="all")
+    forecast = fitted.predict(frame)
+    again = Forecaster.load(fitted.save(tmp_path / "model"))
+    assert_frame_equal(again.predict(frame), forecast)
+    stream = again.stream()
     answer = [stream.push(row) for row in frame.iter_rows(named=True)][-1]
     assert answer is not None
-    expected = fitted.predict(frame).drop("timestamp", "target").to_numpy()
+    expected = forecast.drop("timestamp", "target").to_numpy()
     found = answer.to_frame().drop("timestamp", "target").to_numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_models_saved_before_there_were_more_cells_still_load(
+    model: Forecaster, tmp_path: Path
+) -> None:
+    folder = model.save(tmp_path / "model")
+    path = folder / "config.json"
+    text = path.read_text()
+    for name in ("recurrent_dropout", "zoneout", "weight_drop"):
+        text, taken = re.subn(rf'\s*"{name}": 0\.0,?(?=\s*("|\}}))', "", text)
+        assert taken == 2, name  # of the settings and of the network
+    text = re.sub(r",(\s*\})", r"\1", text)
+    path.write_text(text)
+    again = Forecaster.load(folder)
+    assert_frame_equal(again.predict(one_series()), model.predict(one_series()))
 
 
 @pytest.mark.parametrize("every", ["1h", "1d", "1mo", "1b"])

@@ -231,8 +231,7 @@ class RuntimeStream:
         self.name = "gatework.runtime" + (" half" if half else "")
         self.rounding = 2.0**-11 if half else 0.0
         weights = {k: v.numpy() for k, v in layer.state_dict().items()}
-        cell = "rnn_tanh" if work.cell == "rnn" else work.cell
-        self._stream = Recurrent.from_state_dict(cell, weights, half=half).stream(work.B)
+        self._stream = Recurrent.from_state_dict(work.cell, weights, half=half).stream(work.B)
         self._xs = inputs.x.numpy()
         push, x = self._stream.push, self._xs[0]
         self.run = lambda: push(x)

@@ -33,6 +33,7 @@ COMMANDS = {
     ),
     "demo": ("gatework.cli.demo", "A task on real data, from table to report, in a minute or two"),
     "bench": ("gatework.cli.bench", "Torch and Gatework side by side on this machine, in a minute"),
+    "cells": ("gatework.cli.cells", "The cells that a network can have, and what sets each apart"),
     "info": ("gatework.cli.info", "Versions, threads and the machine"),
 }
 # what cannot run as it is, so that its help is the answer

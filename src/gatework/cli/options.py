@@ -15,6 +15,7 @@ from gatework.train.config import TrainConfig
 
 TRAINING = "Training"
 MODEL = "Model"
+MAX_SHOWN = 2  # choices that stand beside an option; more would leave its help no room
 _METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT"}
 
 
@@ -73,11 +74,13 @@ def whole_number(option: str, text: str, lowest: int, highest: int) -> int:
 
 def _option(name: str, field: FieldInfo, training: bool) -> inspect.Parameter:
     kind = _plain_type(field.annotation)
-    choices = _choices(field.annotation)
+    choices, listed = _choices(field), ""
+    if len(choices) > MAX_SHOWN:
+        choices, listed = ["NAME"], f" One of {', '.join(choices)}."
     flag = "--" + name.replace("_", "-")
     option = typer.Option(
         f"{flag}/--no-{flag[2:]}" if kind is bool else flag,
-        help=f"{field.description or ''}{_default(field.default)}",
+        help=f"{field.description or ''}{listed}{_default(field.default)}",
         metavar=None if kind is bool else "|".join(choices) or _METAVARS[kind],
         show_default=False,
         rich_help_panel=TRAINING if training else MODEL,
@@ -106,8 +109,13 @@ def _plain_type(annotation: Any) -> type:
     return annotation if annotation in (int, float, bool) else str
 
 
-def _choices(annotation: Any) -> list[str]:
-    return [str(a) for a in get_args(annotation)] if get_origin(annotation) is Literal else []
+def _choices(field: FieldInfo) -> list[str]:
+    """The values that a field allows, by its type or its schema; empty where they are no list."""
+    if get_origin(field.annotation) is Literal:
+        return [str(a) for a in get_args(field.annotation)]
+    extra = field.json_schema_extra
+    names = extra.get("enum", []) if isinstance(extra, dict) else []
+    return [str(name) for name in names] if isinstance(names, list) else []
 
 
 def _value(field: FieldInfo, given: Any) -> Any:

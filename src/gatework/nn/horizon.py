@@ -66,7 +66,16 @@ def _recurrent(spec: HorizonSpec, steps: int) -> RecurrentLayer | FeedForward:
     dropout = spec.dropout if Z > 1 else 0.0
     if spec.cell == "feedforward":
         return FeedForward(H, H, Z, steps=steps, dropout=dropout)
-    layers: RecurrentLayer = make(spec.cell, H, H, Z, dropout=dropout)
+    layers: RecurrentLayer = make(
+        spec.cell,
+        H,
+        H,
+        Z,
+        dropout=dropout,
+        recurrent_dropout=spec.recurrent_dropout,
+        zoneout=spec.zoneout,
+        weight_drop=spec.weight_drop,
+    )
     return layers
 
 

@@ -30,6 +30,7 @@ from gatework.nn import checks, dynamo, engine, operators, reference, regularise
 from gatework.nn.fan_out import fan_out
 from gatework.nn.gates import gates
 from gatework.nn.inference import infer
+from gatework.runtime.recurrent import Recurrent
 
 State = Tensor | tuple[Tensor, ...]
 _HALF = (torch.bfloat16, torch.float16)
@@ -303,6 +304,32 @@ class RecurrentLayer(nn.Module):
     def _pointwise(self, from_input: Tensor, from_state: Tensor, *state: Tensor) -> Tensor:
         """The cell after its products: the new ``h``, before a projection."""
         raise NotImplementedError
+
+    def runtime(self, half: bool = False) -> Recurrent:
+        """The layer in evaluation as a network on NumPy arrays, which needs no torch.
+
+        Weights are copied; zoneout, residual and a learned state are told to it.  What acts in training
+        alone is left out.  ``half``: see :meth:`gatework.runtime.Recurrent.from_state_dict`.
+
+        Raises:
+            ValueError: the layer is bidirectional, or its weights are none that the runtime takes.
+
+        >>> from gatework.nn import GRU
+        >>> GRU(3, 4, num_layers=2, zoneout=0.1).runtime()
+        Recurrent('gru', input_size=3, hidden_size=4, num_layers=2, float32, zoneout=(0.1, 0.0))
+        """
+        if self.bidirectional:
+            raise ValueError(
+                f"{type(self).__name__}.runtime: a bidirectional layer needs the whole sequence and cannot "
+                "stream; build it with bidirectional=False."
+            )
+        names = [name for names in self._all_weights for name in names]
+        if self.learned_state:
+            names += [f"initial_{part}" for part in self._cell.states]
+        arrays = {name: getattr(self, name).detach().cpu() for name in names}
+        return Recurrent.from_state_dict(
+            self._cell.name, arrays, half=half, zoneout=self.zoneout, residual=self.residual
+        )
 
     # ---- weights and sizes
 

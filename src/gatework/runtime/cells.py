@@ -1,38 +1,39 @@
-"""The cells that the engine runs, by name."""
+"""The cells that the engine runs, by name: the rows of the one table that have an engine's number."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from importlib.util import find_spec
 
+from gatework.cells import CELLS as TABLE
+from gatework.cells import Cell
 from gatework.errors import ConfigError, nearest
 
-
-class Cell(NamedTuple):
-    """What must be known of a cell to read its weights and to hold its state."""
-
-    name: str
-    code: int  # the engine's number
-    gates: int  # blocks of H rows in weight_ih: i f g o, r z n, or one
-    has_c: bool  # keeps a cell state beside its output; only such a cell can project
-
-
-CELLS = {
-    cell.name: cell
-    for cell in (
-        Cell("lstm", 0, 4, True),
-        Cell("gru", 1, 3, False),
-        Cell("rnn_tanh", 2, 1, False),
-        Cell("rnn_relu", 3, 1, False),
-    )
-}
+CELLS: dict[str, Cell] = {name: cell for name, cell in TABLE.items() if cell.code is not None}
+# What torch calls a cell, or an older Gatework did.
+_OTHER_NAMES = {"rnn_tanh": "rnn"}
 
 
 def cell_named(name: object) -> Cell:
-    """The cell, or a ConfigError that offers the names there are."""
-    if isinstance(name, str) and name in CELLS:
-        return CELLS[name]
-    if name == "rnn":  # torch keeps the nonlinearity outside the weights
-        advice = "'rnn_tanh' is torch's default, 'rnn_relu' its nonlinearity='relu'."
-    else:
-        advice = nearest(str(name), CELLS)
-    raise ConfigError(f"Recurrent: there is no cell {name!r}. {advice}")
+    """The row of the table, or a ConfigError that offers the names there are.
+
+    >>> cell_named("rnn_tanh").name
+    'rnn'
+    """
+    if isinstance(name, str):
+        name = _OTHER_NAMES.get(name, name)
+        if name in CELLS:
+            return CELLS[name]
+        if name in TABLE:
+            raise ConfigError(f"Recurrent: {_elsewhere(TABLE[name])}")
+    raise ConfigError(f"Recurrent: there is no cell {name!r}. {nearest(str(name), CELLS)}")
+
+
+def _elsewhere(cell: Cell) -> str:
+    """Where a cell that the engine does not run is computed."""
+    place = f"gatework.nn.{cell.layer}, with torch"
+    if find_spec(f"gatework.runtime.{cell.name}") is not None:
+        place = f"gatework.runtime.{cell.name}, on NumPy alone"
+    return (
+        f"the cell {cell.name!r} is not one of those that the engine runs; it is computed by {place}. "
+        "`gatework cells` lists all of them."
+    )

@@ -8,10 +8,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from gatework.cells import CELLS
 from gatework.runtime.horizon_spec import HorizonSpec
-from gatework.runtime.horizon_weights import RECURRENT
 from gatework.runtime.recurrent import Recurrent
-from gatework.runtime.state import State
+from gatework.runtime.state import State, joined
 
 Array = npt.NDArray[Any]
 
@@ -33,23 +33,25 @@ class RecurrentEncoder:
     def __init__(self, spec: HorizonSpec, arrays: Mapping[str, Array]) -> None:
         prefix = "recurrent."
         own = {k: v for k, v in arrays.items() if k.startswith(prefix)}
-        self.network = Recurrent.from_state_dict(RECURRENT[spec.cell], own, prefix=prefix)
-        self._products = own["recurrent.weight_ih_l0"].size * 2
+        self.network = Recurrent.from_state_dict(
+            spec.cell, own, prefix=prefix, zoneout=spec.zoneout
+        )
+        # Of a row through one layer: I = H, so those with h are as many as those with x.
+        self._products = own["recurrent.weight_ih_l0"].size * (2 if CELLS[spec.cell].h_gates else 1)
 
     def run(self, tokens: Array, query: Array, threads: int) -> Array:
         R, m, H = query.shape
         network, few = self.network, threads if R * self._products >= MANY_PRODUCTS else 1
         _, state = network.run(tokens, None, None, None, few, "Horizon")
         # Each query continues from a copy of its window's state.
-        h, c = (None if s is None or m == 1 else s.repeat(m, axis=1) for s in (state.h, state.c))
-        if h is not None:
-            state = State(h, c)
+        if m > 1:
+            state = State(*(part.repeat(m, axis=1) for part in state.parts))
         x = query.reshape(R * m, H)
         if threads > 1 and R * m * self._products >= MANY_PRODUCTS:
             y, _ = network.run(x[:, None], state, None, None, threads, "Horizon")
             return y.reshape(R, m, H)
         out = np.empty_like(x)
-        network.engine.step(x, state.h, state.c, out, R * m)
+        network.engine.step(x, *joined(state), out, R * m)
         return out.reshape(R, m, H)
 
 

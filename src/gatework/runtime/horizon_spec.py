@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gatework.cells import CELLS
 from gatework.levels import check_levels
 
 NORMALIZERS = ("last", "standard", "none")
-HORIZON_CELLS = ("lstm", "gru", "rnn", "feedforward")
+HORIZON_CELLS = tuple(name for name, cell in CELLS.items() if cell.forecasts)
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,9 @@ class HorizonSpec:
     mask_y: bool = False  # the network is told which targets are missing
     mask_past: bool = False
     mask_known: bool = False
+    recurrent_dropout: float = 0.0
+    zoneout: float = 0.0
+    weight_drop: float = 0.0
 
     @property
     def in_segments(self) -> int:
@@ -92,6 +96,36 @@ def check_spec(spec: HorizonSpec) -> None:
         raise ValueError("a vocabulary's size is wrong")
     if type(spec.dropout) not in (int, float) or not 0 <= spec.dropout < 1:
         raise ValueError(f"dropout is {spec.dropout!r}")
+    rates = {name: getattr(spec, name) for name in ("recurrent_dropout", "zoneout", "weight_drop")}
+    for name, rate in rates.items():
+        if type(rate) not in (int, float) or not 0 <= rate < 1:
+            raise ValueError(f"{name} is {rate!r}")
     if spec.cell not in HORIZON_CELLS or spec.normalize not in NORMALIZERS:
         raise ValueError(f"cell {spec.cell!r}, normalize {spec.normalize!r}")
+    check_rates(spec.cell, **rates)
     check_levels(spec.levels)
+
+
+def check_rates(
+    cell: str, *, recurrent_dropout: float = 0.0, zoneout: float = 0.0, weight_drop: float = 0.0
+) -> None:
+    """Raise a ValueError for a rate that the cell has no use for.
+
+    >>> check_rates("mingru", weight_drop=0.2)
+    Traceback (most recent call last):
+        ...
+    ValueError: weight_drop acts on the products with h, and cell='mingru' has none. ...
+    """
+    given = {"recurrent_dropout": recurrent_dropout, "weight_drop": weight_drop}
+    used = [name for name, rate in given.items() if rate]
+    if cell == "feedforward" and (used or zoneout):
+        names = " and ".join([*used, *["zoneout"] * bool(zoneout)])
+        raise ValueError(
+            f"{names} acts on what is carried from step to step, and cell='feedforward' carries nothing. "
+            "Use dropout instead, or a recurrent cell"
+        )
+    if used and not CELLS[cell].h_gates:
+        raise ValueError(
+            f"{' and '.join(used)} acts on the products with h, and cell={cell!r} has none. "
+            "Use dropout or zoneout instead, or another cell"
+        )

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gatework.runtime.cells import CELLS
+from gatework.cells import CELLS
 from gatework.runtime.horizon_spec import HorizonSpec, embedding_sizes
 
 Array = npt.NDArray[Any]
-# What the network's cells are called in this package.
-RECURRENT = {"lstm": "lstm", "gru": "gru", "rnn": "rnn_tanh"}
+# What a cell may have or not, of all layers alike: the weights alone tell.
+_OPTIONAL = ("recurrent.bias_", "recurrent.weight_p")
 
 
 def horizon_shapes(spec: HorizonSpec) -> dict[str, tuple[int, ...]]:
-    """Shape of each array in the ``state_dict`` of a ``HorizonNetwork`` of these sizes."""
+    """Shape of each array that the ``state_dict`` of a ``HorizonNetwork`` of these sizes can have."""
     w, H, K, L, h = spec.segment, spec.hidden_size, spec.targets, spec.context, spec.horizon
     past, known, static = spec.past_size, spec.known_size, spec.static_size
     shapes: dict[str, tuple[int, ...]] = {
@@ -52,12 +52,17 @@ def _recurrent_shapes(spec: HorizonSpec) -> dict[str, tuple[int, ...]]:
             shapes[f"recurrent.layers.{z}.weight"] = (H, H if z else spec.in_segments * H)
             shapes[f"recurrent.layers.{z}.bias"] = (H,)
         return shapes
-    G = CELLS[RECURRENT[spec.cell]].gates
+    cell = CELLS[spec.cell]
+    X, G, K = (len(part) for part in (cell.x_gates, cell.h_gates, cell.parameters))
+    each = {
+        "weight_ih": (X * H, H),
+        "weight_hh": (G * H, H),
+        "bias_ih": (X * H,),
+        "bias_hh": (G * H,),
+        "weight_p": (K, H),
+    }
     for z in range(Z):
-        for name in ("weight_ih", "weight_hh"):
-            shapes[f"recurrent.{name}_l{z}"] = (G * H, H)
-        for name in ("bias_ih", "bias_hh"):
-            shapes[f"recurrent.{name}_l{z}"] = (G * H,)
+        shapes |= {f"recurrent.{kind}_l{z}": s for kind, s in each.items() if 0 not in s}
     return shapes
 
 
@@ -68,6 +73,9 @@ def read_horizon(spec: HorizonSpec, arrays: Mapping[str, Any]) -> dict[str, Arra
         ValueError: one is missing, unknown, or of another shape or dtype; the message is the bare fact.
     """
     shapes = horizon_shapes(spec)
+    for start in _OPTIONAL:
+        if not any(name.startswith(start) for name in arrays):
+            shapes = {name: shape for name, shape in shapes.items() if not name.startswith(start)}
     missing = [name for name in shapes if name not in arrays]
     unknown = [name for name in arrays if name not in shapes]
     if missing or unknown:

@@ -22,22 +22,24 @@ from gatework.runtime.inputs import (
     resets_array,
     whole_number,
 )
+from gatework.runtime.options import Zoneout, zone_shares
 from gatework.runtime.sequences import FEW_SEQUENCES, run_layers, run_packed
-from gatework.runtime.state import State, usable
+from gatework.runtime.state import State, joined, name_of, parted, usable
 from gatework.runtime.stream import Stream
-from gatework.runtime.weights import Layer, is_weight, read_layers
+from gatework.runtime.weights import Layer, is_weight, read_initial, read_layers
 
 Array = npt.NDArray[Any]
 _LARGEST_HALF = 65504.0  # of a float16
 
 
 class Recurrent:
-    """LSTM, GRU or plain recurrent network of Z layers, from the weights of its ``torch.nn`` namesake.
+    """A stack of Z recurrent layers, from the weights of its ``gatework.nn`` or ``torch.nn`` namesake.
 
-    Made by :meth:`from_state_dict` or :meth:`load`; never changes afterwards, so that any number of
-    streams and threads can use it at once.  It computes in the dtype of its weights, float32 or float64.
+    Made by :meth:`from_state_dict`, :meth:`load`, or a layer's ``runtime()``; never changes afterwards, so
+    that any number of streams and threads can use it at once.  It computes in the dtype of its weights,
+    float32 or float64.
 
-    ``cell`` is one of
+    ``cell`` is a name of the table in ``gatework.cells`` that the engine runs, among them
 
     .. code-block:: text
 
@@ -45,10 +47,11 @@ class Recurrent:
                    c' = f * c + i * g                h' = o * tanh(c'), with a projection V (o * tanh(c'))
         gru        r, z = σ(W x + b + U h + d)       n = tanh(W x + b + r * (U h + d))
                    h' = (1 - z) * n + z * h
-        rnn_tanh   h' = tanh(W x + b + U h + d)      rnn_relu   h' = max(0, W x + b + U h + d)
+        rnn        h' = tanh(W x + b + U h + d)      rnn_relu   h' = max(0, W x + b + U h + d)
 
     with W, U, V, b, d = ``weight_ih``, ``weight_hh``, ``weight_hr``, ``bias_ih``, ``bias_hh``, each gate with
-    its own rows, in torch's order i f g o and r z n.
+    its own rows, in torch's order i f g o and r z n.  The equations of the others stand at their layers in
+    ``gatework.nn``.
 
     >>> rng = np.random.default_rng(0)
     >>> weights = {
@@ -63,15 +66,26 @@ class Recurrent:
     ((2, 5, 8), (1, 2, 8), (1, 2, 8))
     """
 
-    def __init__(self, cell: str, layers: Sequence[Layer], half: bool = False) -> None:
+    def __init__(
+        self,
+        cell: str,
+        layers: Sequence[Layer],
+        half: bool = False,
+        zoneout: Zoneout = 0.0,
+        residual: bool = False,
+        initial: State | None = None,
+    ) -> None:
         self._cell = cell_named(cell)
         first = layers[0]
-        self.cell = cell
+        self.cell = self._cell.name
+        self.zoneout = zone_shares(self._cell, zoneout, bool(first.proj_size), "Recurrent")
+        self.residual = bool(residual)
         self.input_size = first.input_size
         self.hidden_size = first.hidden_size
         self.proj_size = first.proj_size
         self.output_size = first.proj_size or first.hidden_size
         self.num_layers = len(layers)
+        assert self._cell.code is not None
         f64 = first.w_ih.dtype == np.float64
         self.dtype: np.dtype[Any] = np.dtype(np.float64 if f64 else np.float32)
         self.half = half
@@ -79,38 +93,64 @@ class Recurrent:
             _check_half(layers, self.dtype)
             layers = [layer.halved() for layer in layers]
         self._layers = list(layers)  # for whole sequences; the engine packs its own for steps
-        packed = [(*layer[:3], *layer.of_dtype(self.dtype), None, 0.0, 0.0) for layer in layers]
-        self.engine = engine.Stream(self._cell.code, f64, half, packed)
+        packed = [(*layer[:3], *layer.of_dtype(self.dtype), *self.zoneout) for layer in layers]
+        try:
+            self.engine = engine.Stream(self._cell.code, f64, half, packed, self.residual)
+        except ValueError as fact:
+            raise InputError(f"Recurrent: {fact}") from None
+        self._initial = (
+            None if initial is None else self.check_state(initial, 1, "Recurrent").copy()
+        )
 
     @classmethod
     def from_state_dict(
-        cls, cell: str, arrays: Mapping[str, Any], *, prefix: str = "", half: bool = False
+        cls,
+        cell: str,
+        arrays: Mapping[str, Any],
+        *,
+        prefix: str = "",
+        half: bool = False,
+        zoneout: Zoneout = 0.0,
+        residual: bool = False,
     ) -> Recurrent:
         """The network with these weights, which are copied.  Sizes are those of the arrays.
 
         Args:
-            cell: ``lstm``, ``gru``, ``rnn_tanh`` or ``rnn_relu``.
-            arrays: arrays by the names that ``torch.nn.LSTM(...).state_dict()`` has.  float64 weights
-                compute in float64, float32 and float16 in float32.
+            cell: a name of the table in ``gatework.cells``; ``rnn_tanh`` is another name for ``rnn``.
+            arrays: arrays by the names that ``torch.nn.LSTM(...).state_dict()`` has, or a layer of
+                ``gatework.nn``.  float64 weights compute in float64, float32 and float16 in float32.  A
+                state that was learned (``initial_h``, ...) is what everything begins with.
             prefix: what stands before those names, such as ``"encoder."``; other names are left alone.
             half: keep the matrices as float16, half the memory to read at each step, and compute in float32.
                 Each weight moves by at most 2⁻¹¹ of itself (2⁻²⁵ below 6e-5); biases stay as they are.
+            zoneout: the share of h, or the pair of h and c, that it was trained with: here the mean, new and
+                old mixed in that share (Krueger et al. 2016, section 3.3).
+            residual: from the second layer on a layer's input is added to its output.
 
         Raises:
             InputError: a weight is missing, unknown, of a shape or dtype that does not fit, or of a
                 bidirectional network.
-            ConfigError: unknown cell, or ``half`` of weights that are float64 or beyond float16's range.
+            ConfigError: unknown cell, a zoneout that does not go with it, or ``half`` of weights that are
+                float64 or beyond float16's range.
         """
         kind = cell_named(cell)
         try:
             layers = read_layers(kind, arrays, prefix)
+            initial = read_initial(kind, arrays, layers, prefix)
         except ValueError as fact:
             raise InputError(f"Recurrent.from_state_dict: {fact}") from None
-        return cls(cell, layers, half)
+        return cls(cell, layers, half, zoneout, residual, State(*initial) if initial else None)
 
     @classmethod
     def load(
-        cls, path: str | os.PathLike[str], cell: str, *, prefix: str = "", half: bool = False
+        cls,
+        path: str | os.PathLike[str],
+        cell: str,
+        *,
+        prefix: str = "",
+        half: bool = False,
+        zoneout: Zoneout = 0.0,
+        residual: bool = False,
     ) -> Recurrent:
         """The network whose weights lie in a safetensors file; arguments as :meth:`from_state_dict`.
 
@@ -124,18 +164,27 @@ class Recurrent:
         arrays = read_arrays(file, lambda name: is_weight(name, prefix))
         try:
             layers = read_layers(kind, arrays, prefix)
+            initial = read_initial(kind, arrays, layers, prefix)
         except ValueError as fact:
             raise ModelFileError(f"{file}: {fact}") from None
-        return cls(cell, layers, half)
+        return cls(cell, layers, half, zoneout, residual, State(*initial) if initial else None)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.cell, self._layers, self.half)
+        options = (self.half, self.zoneout, self.residual, self._initial)
+        return type(self), (self.cell, self._layers, *options)
 
     def __repr__(self) -> str:
-        projection = f", proj_size={self.proj_size}" if self.proj_size else ""
+        told = {
+            f", proj_size={self.proj_size}": self.proj_size,
+            f", num_layers={self.num_layers}, {self.dtype}": True,
+            ", half": self.half,
+            f", zoneout={self.zoneout}": any(self.zoneout),
+            ", residual": self.residual,
+            ", learned state": self._initial is not None,
+        }
         return (
             f"Recurrent({self.cell!r}, input_size={self.input_size}, hidden_size={self.hidden_size}"
-            f"{projection}, num_layers={self.num_layers}, {self.dtype}{', half' if self.half else ''})"
+            f"{''.join(text for text, shown in told.items() if shown)})"
         )
 
     def stream(self, batch_size: int | None = None, initial: State | None = None) -> Stream:
@@ -144,7 +193,8 @@ class Recurrent:
         Args:
             batch_size: how many sequences advance side by side; None for one whose steps have no batch
                 axis.
-            initial: the state that it starts from and that ``reset`` returns to; zeros when absent.
+            initial: the state that it starts from and that ``reset`` returns to; when absent zeros, or what
+                was learned.
         """
         who = "Recurrent.stream"
         if batch_size is not None:
@@ -154,12 +204,16 @@ class Recurrent:
         return Stream(self, batch_size, state)
 
     def zero_state(self, batch_size: int = 1) -> State:
-        """The state before the first step: zeros, h ``(Z, B, R)`` and for the LSTM c ``(Z, B, H)``."""
-        Z, B = self.num_layers, whole_number(batch_size, "batch_size", 0, "Recurrent.zero_state")
-        h = np.zeros((Z, B, self.output_size), self.dtype)
-        return State(
-            h, np.zeros((Z, B, self.hidden_size), self.dtype) if self._cell.has_c else None
-        )
+        """Zeros: h ``(Z, B, R)`` and, of cells that have them, c, n and m ``(Z, B, H)``."""
+        B = whole_number(batch_size, "batch_size", 0, "Recurrent.zero_state")
+        return State(*(np.zeros(shape, self.dtype) for shape in self._state_shapes(B).values()))
+
+    def initial_state(self, batch_size: int = 1) -> State:
+        """The state before the first step: what was learned (``initial_h``, ...), else zeros."""
+        if self._initial is None:
+            return self.zero_state(batch_size)
+        B = whole_number(batch_size, "batch_size", 0, "Recurrent.initial_state")
+        return State(*(part.repeat(B, axis=1) for part in self._initial.parts))
 
     def step(self, x: npt.ArrayLike, state: State | None = None) -> tuple[Array, State]:
         """Output and state after one more observation; ``state`` is left as it was.
@@ -168,7 +222,7 @@ class Recurrent:
 
         Args:
             x: ``(B, I)``, or ``(I,)`` for one sequence – converted to the network's dtype.
-            state: what the last call returned; zeros when absent.
+            state: what the last call returned; the initial state when absent.
 
         Returns:
             ``(h, state)``: h ``(B, R)`` or ``(R,)`` of the top layer, and the new state.
@@ -188,7 +242,9 @@ class Recurrent:
         state = self._start(state, len(batch), "Recurrent.step")
         out = np.empty((len(batch), self.output_size), self.dtype)
         if len(batch):
-            self.engine.step(batch, state.h, state.c, out, len(batch))
+            h, beside = joined(state)
+            self.engine.step(batch, h, beside, out, len(batch))
+            state = parted(h, beside, len(state.parts) - 1)
         return (out[0] if x.ndim == 1 else out), state
 
     def forward(
@@ -205,7 +261,7 @@ class Recurrent:
 
         Args:
             x: ``(B, T, I)``, or ``(T, I)`` for one sequence – converted to the network's dtype.
-            state: what comes before; zeros when absent.
+            state: what comes before; the initial state when absent.
             lengths: ``(B,)`` whole numbers from 0 to T, the valid steps of each sequence, in any order; all T
                 when absent.  Nothing is computed on padding: outputs there are 0, and the state returned is
                 that of each sequence's last valid step.
@@ -246,11 +302,12 @@ class Recurrent:
         B, T = x.shape[:2]
         plain = lengths is None and resets is None and threads == 1
         if B == 0 or T == 0 or (plain and B <= FEW_SEQUENCES):
-            last = self.zero_state(B) if state is None else state.copy()
-            return run_packed(self.engine, x, last), last
-        last = self.zero_state(B)
-        y = run_layers(self._cell, self._layers, x, state, last, lengths, resets, threads)
-        return y, last
+            state = self.initial_state(B) if state is None else state.copy()
+            return run_packed(self.engine, x, state)
+        if state is None and self._initial is not None:
+            state = self.initial_state(B)
+        options = (self.zoneout, self.residual)
+        return run_layers(self._cell, self._layers, x, state, lengths, resets, threads, *options)
 
     def check_state(self, state: State, batch: int, who: str) -> State:
         """``state`` with arrays that the engine can take, which are its own where they already are so.
@@ -265,15 +322,13 @@ class Recurrent:
                 f"{who}: the state must be a gatework.runtime.State; got {type(state).__name__}. From torch: "
                 "State(h.numpy(), c.numpy())."
             )
-        shapes = {"h": (self.num_layers, batch, self.output_size)}
-        if self._cell.has_c:
-            shapes["c"] = (self.num_layers, batch, self.hidden_size)
-        found = {"h": plain_array(state.h, "h", who)}
-        if state.c is not None:
-            found["c"] = plain_array(state.c, "c", who)
+        shapes = self._state_shapes(batch)
+        found = {
+            name_of(k): plain_array(part, name_of(k), who) for k, part in enumerate(state.parts)
+        }
         wrong = [
             name
-            for name in sorted({*found, *shapes}, reverse=True)
+            for name in dict.fromkeys((*shapes, *found))
             if (array := found.get(name)) is None
             or array.shape != shapes.get(name)
             or array.dtype.newbyteorder("=") != self.dtype
@@ -287,13 +342,19 @@ class Recurrent:
             )
         return State(*(usable(array) for array in found.values()))
 
+    def _state_shapes(self, batch: int) -> dict[str, tuple[int, ...]]:
+        """Of each part of a state, by the name that messages give it."""
+        Z, H = self.num_layers, self.hidden_size
+        sizes = [self.output_size, *[H] * (len(self._cell.states) - 1)]
+        return {name_of(k): (Z, batch, size) for k, size in enumerate(sizes)}
+
     def _input(self, x: npt.ArrayLike, forms: tuple[str, ...], who: str) -> Array:
         return input_array(x, forms, self.input_size, self.dtype, who)
 
     def _start(self, state: State | None, batch: int, who: str) -> State:
-        """A state to write into: a checked copy of ``state``, or zeros."""
+        """A state to write into: a checked copy of ``state``, or the initial one."""
         if state is None:
-            return self.zero_state(batch)
+            return self.initial_state(batch)
         return self.check_state(state, batch, who).copy()
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gatework.cells import Cell
 from gatework.engine_module import engine
-from gatework.runtime.cells import Cell
-from gatework.runtime.state import State
+from gatework.runtime.state import State, joined, parted
 from gatework.runtime.weights import Layer
 
 Array = npt.NDArray[Any]
@@ -20,12 +20,16 @@ Array = npt.NDArray[Any]
 FEW_SEQUENCES = 16
 
 
-def run_packed(stream: Any, x: Array, state: State) -> Array:
-    """``(B, T, R)`` of the top layer by the engine's ``stream``; ``state`` is moved on."""
+def run_packed(stream: Any, x: Array, state: State) -> tuple[Array, State]:
+    """``(B, T, R)`` of the top layer by the engine's ``stream``, and the last state.
+
+    The arrays of ``state`` are used for it.
+    """
     B, T = x.shape[:2]
     y = np.empty((B, T, state.h.shape[2]), x.dtype)
-    stream.forward(x, state.h, state.c, y, B, T)
-    return y
+    h, beside = joined(state)
+    stream.forward(x, h, beside, y, B, T)
+    return y, parted(h, beside, len(state.parts) - 1)
 
 
 def run_layers(
@@ -33,23 +37,33 @@ def run_layers(
     layers: Sequence[Layer],
     x: Array,
     state: State | None,
-    last: State,
     lengths: Array | None,
     resets: Array | None,
     threads: int,
-) -> Array:
-    """``(B, T, R)`` of the top layer; ``last`` is filled with the states after each sequence's end.
+    zones: tuple[float, float] = (0.0, 0.0),
+    residual: bool = False,
+) -> tuple[Array, State]:
+    """``(B, T, R)`` of the top layer and the states after each sequence's end.
 
-    Arguments are checked and contiguous: the engine is given addresses.  ``last`` may not be ``state``.
+    Arguments are checked and contiguous: the engine is given addresses.
 
     Args:
         x: ``(B, T, I)``, B and T at least 1.
         state: what comes before; None for zeros.
         lengths: ``(B,)`` int64 from 0 to T, or None.
         resets: ``(B, T)`` bool, or None.
+        zones: the shares of h' and c' that stay.
+        residual: from the second layer on a layer's input is added to its output.
     """
-    B, T = x.shape[:2]
-    R, H = last.h.shape[2], layers[0].hidden_size
+    (B, T), Z, H = x.shape[:2], len(layers), layers[0].hidden_size
+    assert cell.code is not None
+    R, C = layers[0].proj_size or H, len(cell.states) - 1
+    h0, c0 = (None, None) if state is None else joined(state)
+    hn = np.empty((Z, B, R), x.dtype)
+    cn = np.empty((Z, B, C * H), x.dtype) if C else None
+    # The same row for every step of every sequence: strides of 0.
+    rows = [np.full(H, share, x.dtype) if share else None for share in zones]
+    zone_h, zone_c = ((0, 0, 0) if row is None else (address(row), 0, 0) for row in rows)
     for z, layer in enumerate(layers):
         weights = layer.of_dtype(x.dtype)
         y = np.empty((B, T, R), x.dtype)
@@ -64,18 +78,20 @@ def run_layers(
             0,
             0 if resets is None else address(resets),
             (
-                0 if state is None else address(state.h[z]),
-                0 if state is None or state.c is None else address(state.c[z]),
-                address(last.h[z]),
-                0 if last.c is None else address(last.c[z]),
+                0 if h0 is None else address(h0[z]),
+                0 if c0 is None else address(c0[z]),
+                address(hn[z]),
+                0 if cn is None else address(cn[z]),
             ),
-            [(*(0 if w is None else address(w) for w in weights), 0)],
+            [tuple(0 if w is None else address(w) for w in weights)],
             0,
-            ((0, 0, 0), (0, 0, 0), (0, 0, 0)),
+            ((0, 0, 0), zone_h, zone_c),
             False,
         )
+        if residual and z:
+            y += x
         x = y
-    return x
+    return x, parted(hn, cn, C)
 
 
 def address(array: Array) -> int:

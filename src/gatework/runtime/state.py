@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,24 +14,27 @@ from gatework.runtime.inputs import mask_array, plain_array
 
 Array = npt.NDArray[Any]
 
-# Little-endian: magic, version, bytes of a number (4 or 8), 1 when there is a c, Z, B, R, H, and the CRC-32
-# of all bytes but its own four.  The numbers of h and then of c follow, last axis fastest.
+# Little-endian: magic, version, bytes of a number (4 or 8), how many states there are beside h, Z, B, R, H,
+# and the CRC-32 of all bytes but its own four.  The numbers of h, c, ... follow, last axis fastest.  In
+# version 2 more than one state stands beside h; what version 1 can say is written as such.
 _HEADER = struct.Struct("<4sBBHIIII")
 _CHECKSUM = struct.Struct("<I")
-_MAGIC, _VERSION = b"GWST", 1
+_MAGIC, _VERSIONS = b"GWST", (1, 2)
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+_NAMES = ("h", "c", "n", "m")
 
 
-@dataclass(eq=False, slots=True)
 class State:
     """What a network of Z layers remembers of B sequences between two steps.
 
     Arrays that are contiguous and writable are kept, not copied.  From torch: ``State(h.numpy(), c.numpy())``
-    of the ``(h, c)`` that ``torch.nn.LSTM`` returns.
+    of the ``(h, c)`` that ``torch.nn.LSTM`` returns, and so on for a cell with more states.
 
     Args:
         h: ``(Z, B, R)`` float32 or float64 – outputs of the last step, layer by layer.
         c: ``(Z, B, H)`` of the same dtype – cell states; None for a cell that has none (GRU, RNN).
+        others: of the shape of c – what the cell has beside it, in the order of its row in
+            ``gatework.cells``: n and m of the sLSTM.
 
     Raises:
         InputError: dtypes or sizes that do not fit together.
@@ -42,19 +44,37 @@ class State:
     True
     """
 
-    h: Array
-    c: Array | None = None
+    __slots__ = ("c", "h", "others")
 
-    def __post_init__(self) -> None:
-        self.h = _part(self.h, "h")
-        if self.c is None:
-            return
-        self.c = _part(self.c, "c")
-        if self.c.dtype != self.h.dtype or self.c.shape[:2] != self.h.shape[:2]:
-            raise InputError(
-                "State: `h` and `c` must have one dtype, and as many layers and sequences; got "
-                f"h {self.h.dtype} {self.h.shape}, c {self.c.dtype} {self.c.shape}."
-            )
+    h: Array
+    c: Array | None
+    others: tuple[Array, ...]
+
+    def __init__(
+        self, h: npt.ArrayLike, c: npt.ArrayLike | None = None, *others: npt.ArrayLike
+    ) -> None:
+        self.h = _part(h, "h")
+        if c is None and others:
+            raise InputError("State: `c` is None, and states beside it are given. Give c too.")
+        self.c = None if c is None else _part(c, "c")
+        self.others = tuple(_part(s, name_of(k)) for k, s in enumerate(others, 2))
+        for k, part in enumerate(self.parts):
+            if part.dtype != self.h.dtype or part.shape[:2] != self.h.shape[:2]:
+                name = name_of(k)
+                raise InputError(
+                    f"State: `h` and `{name}` must have one dtype, and as many layers and sequences; got "
+                    f"h {self.h.dtype} {self.h.shape}, {name} {part.dtype} {part.shape}."
+                )
+            if k > 1 and part.shape != self.parts[1].shape:
+                raise InputError(
+                    f"State: `c` and `{name_of(k)}` must have one shape; got {self.parts[1].shape} "
+                    f"and {part.shape}."
+                )
+
+    @property
+    def parts(self) -> tuple[Array, ...]:
+        """h, then c where there is one, then the others."""
+        return (self.h,) if self.c is None else (self.h, self.c, *self.others)
 
     __hash__ = None  # type: ignore[assignment]  # its arrays change
 
@@ -62,11 +82,15 @@ class State:
         """Same sizes, dtype and numbers; a NaN equals a NaN."""
         if not isinstance(other, State):
             return NotImplemented
-        return _equal(self.h, other.h) and _equal(self.c, other.c)
+        ours, theirs = self.parts, other.parts
+        return len(ours) == len(theirs) and all(map(_equal, ours, theirs))
+
+    def __repr__(self) -> str:
+        return f"State({', '.join(f'{name_of(k)}={p!r}' for k, p in enumerate(self.parts))})"
 
     def copy(self) -> State:
         """A state of the same numbers in arrays of its own."""
-        return State(self.h.copy(), None if self.c is None else self.c.copy())
+        return State(*(part.copy() for part in self.parts))
 
     def reset(self, mask: npt.ArrayLike | None = None) -> None:
         """Forget, in place: all sequences, or those where ``mask`` ``(B,)`` bool is true.
@@ -77,24 +101,23 @@ class State:
         array([0., 1., 0.])
         """
         rows = slice(None) if mask is None else mask_array(mask, self.h.shape[1], "State.reset")
-        self.h[:, rows] = 0
-        if self.c is not None:
-            self.c[:, rows] = 0
+        for part in self.parts:
+            part[:, rows] = 0
 
     def to_bytes(self) -> bytes:
         """The state as bytes, the same on every machine: 28 bytes of header, then the numbers.
 
         .. code-block:: text
 
-            GWST | version 1 | bytes of a number | has c | Z | B | R | H | CRC-32 | h | c
+            GWST | version | bytes of a number | states beside h | Z | B | R | H | CRC-32 | h | c | ...
+
+        The version is 2 where more than c stands beside h, else 1.
         """
-        checked = State(self.h, self.c)  # either may have been assigned since
-        h, c = checked.h, checked.c
-        Z, B, R = h.shape
-        H = 0 if c is None else c.shape[2]
-        size = h.itemsize
-        header = _HEADER.pack(_MAGIC, _VERSION, size, c is not None, Z, B, R, H)
-        parts = (h,) if c is None else (h, c)
+        parts = State(*self.parts).parts  # any may have been assigned since
+        Z, B, R = parts[0].shape
+        beside, size = len(parts) - 1, parts[0].itemsize
+        H = parts[1].shape[2] if beside else 0
+        header = _HEADER.pack(_MAGIC, 2 if beside > 1 else 1, size, beside, Z, B, R, H)
         numbers = b"".join(p.astype(f"<f{size}").tobytes() for p in parts)
         return header + _CHECKSUM.pack(zlib.crc32(numbers, zlib.crc32(header))) + numbers
 
@@ -116,23 +139,51 @@ class State:
             raise InputError(
                 f"State.from_bytes: these {len(data)} bytes are no state; give what State.to_bytes made."
             )
-        _, version, size, has_c, Z, B, R, H = _HEADER.unpack_from(data)
-        if version != _VERSION:
+        _, version, size, beside, Z, B, R, H = _HEADER.unpack_from(data)
+        if version not in _VERSIONS:
             raise InputError(
-                f"State.from_bytes: the state has format version {version}, this Gatework reads version "
-                f"{_VERSION}. Use the Gatework that wrote it, or upgrade: pip install -U gatework"
+                f"State.from_bytes: the state has format version {version}, this Gatework reads versions "
+                f"up to {_VERSIONS[-1]}. Use the Gatework that wrote it, or upgrade: "
+                "pip install -U gatework"
             )
         (checksum,) = _CHECKSUM.unpack_from(data, _HEADER.size)
-        length = start + size * Z * B * (R + H)
-        whole = size in (4, 8) and has_c in (0, 1) and (has_c or not H) and len(data) == length
+        length = start + size * Z * B * (R + beside * H)
+        told = size in (4, 8) and (beside > 1) == (version == 2) and (beside or not H)
+        whole = told and len(data) == length
         if not whole or checksum != zlib.crc32(data[start:], zlib.crc32(data[: _HEADER.size])):
             raise InputError(
                 f"State.from_bytes: these {len(data)} bytes are damaged (the header promises {length}, and "
                 "a checksum that they must match). Copy them again, or start from a fresh state."
             )
         numbers = np.frombuffer(data, f"<f{size}", offset=start).astype(f"=f{size}")
-        h, c = np.split(numbers, [Z * B * R])
-        return State(h.reshape(Z, B, R), c.reshape(Z, B, H) if has_c else None)
+        h, others = np.split(numbers, [Z * B * R])
+        return State(h.reshape(Z, B, R), *others.reshape(beside, Z, B, H))
+
+
+def name_of(part: int) -> str:
+    """What messages call a state's part of this number.
+
+    >>> name_of(0), name_of(3)
+    ('h', 'm')
+    """
+    return _NAMES[part] if part < len(_NAMES) else f"others[{part - 2}]"
+
+
+def joined(state: State) -> tuple[Array, Array | None]:
+    """h and, side by side in one ``(Z, B, C*H)``, what stands beside it: as the engine takes a state.
+
+    Without copies where C is 0 or 1.
+    """
+    if not state.others:
+        return state.h, state.c
+    return state.h, np.concatenate(state.parts[1:], axis=2)
+
+
+def parted(h: Array, beside: Array | None, count: int) -> State:
+    """The state of h and the ``count`` values beside it; undoes :func:`joined`."""
+    if beside is None:
+        return State(h)
+    return State(h, *(np.split(beside, count, axis=2) if count > 1 else (beside,)))
 
 
 def usable(array: Array) -> Array:
@@ -153,7 +204,5 @@ def _part(value: Any, name: str) -> Array:
     return usable(array)
 
 
-def _equal(a: Array | None, b: Array | None) -> bool:
-    if a is None or b is None:
-        return a is b
+def _equal(a: Array, b: Array) -> bool:
     return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=True)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gatework.runtime.inputs import input_array, mask_array
-from gatework.runtime.state import State
+from gatework.runtime.state import State, joined, parted
 
 if TYPE_CHECKING:
     from gatework.runtime.recurrent import Recurrent
@@ -30,16 +30,16 @@ class Stream:
     [1.0, 3.0, 6.0]
     """
 
-    __slots__ = ("_batch_size", "_c", "_h", "_initial", "_network", "_push", "_row")
+    __slots__ = ("_batch_size", "_beside", "_h", "_initial", "_network", "_push", "_row")
 
     def __init__(self, network: Recurrent, batch_size: int | None, initial: State) -> None:
         now, B = initial.copy(), batch_size or 1
         self._network, self._batch_size, self._initial = network, batch_size, initial
-        self._h, self._c = now.h, now.c
+        self._h, self._beside = joined(now)
         out = np.zeros((B, network.output_size), network.dtype)
         self._row: Array | None = out[0] if batch_size is None else None
         # State and output are checked here, once; each push looks at x alone.
-        self._push = network.engine.cursor(self._h, self._c, out, B).push
+        self._push = network.engine.cursor(self._h, self._beside, out, B).push
 
     def push(self, x: Array) -> Array:
         """Output of the top layer after one more observation, in constant time and memory.
@@ -83,15 +83,14 @@ class Stream:
             InputError: sizes that do not fit, with the sizes named; the state is as it was.
         """
         x = self._converted(x, "TI", "Stream.extend")
-        before = State(self._h, self._c)
-        y, last = self._network.run(x, before, None, None, threads, "Stream.extend")
+        y, last = self._network.run(x, self._state(), None, None, threads, "Stream.extend")
         self._assign(last)
         return y if self._row is None else y[0]
 
     @property
     def state(self) -> State:
         """A copy of what the stream remembers; assign one to go on from there."""
-        return State(self._h.copy(), None if self._c is None else self._c.copy())
+        return self._state().copy()
 
     @state.setter
     def state(self, state: State) -> None:
@@ -104,14 +103,14 @@ class Stream:
             InputError: a mask of another shape or dtype.
         """
         rows = slice(None) if mask is None else mask_array(mask, self._h.shape[1], "Stream.reset")
-        self._h[:, rows] = self._initial.h[:, rows]
-        if self._c is not None:
-            assert self._initial.c is not None
-            self._c[:, rows] = self._initial.c[:, rows]
+        h, beside = joined(self._initial)
+        self._h[:, rows] = h[:, rows]
+        if self._beside is not None and beside is not None:
+            self._beside[:, rows] = beside[:, rows]
 
     def __copy__(self) -> Stream:
         other = Stream(self._network, self._batch_size, self._initial)
-        other._assign(State(self._h, self._c))
+        other._assign(self._state())
         return other
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Stream:
@@ -127,9 +126,14 @@ class Stream:
         return f"{self._network!r}.stream(batch_size={self._batch_size})"
 
     def _assign(self, state: State) -> None:
-        self._h[...] = state.h
-        if self._c is not None:
-            self._c[...] = state.c
+        h, beside = joined(state)
+        self._h[...] = h
+        if self._beside is not None:
+            self._beside[...] = beside
+
+    def _state(self) -> State:
+        """What the stream remembers; its own arrays where the cell has at most one state beside h."""
+        return parted(self._h, self._beside, len(self._initial.parts) - 1)
 
     def _converted(self, x: npt.ArrayLike, form: str, who: str) -> Array:
         """``x`` with a batch axis, contiguous, of the network's dtype."""

@@ -1,8 +1,10 @@
 """From arrays with torch's names to the layers of a network, every name and shape checked.
 
-A layer k has ``weight_ih_l{k}`` (G*H, I), ``weight_hh_l{k}`` (G*H, R), both or neither of
-``bias_ih_l{k}`` and ``bias_hh_l{k}`` (G*H), and with a projection ``weight_hr_l{k}`` (P, H).  Gates in
-torch's order: i f g o for the LSTM, r z n for the GRU.
+A layer k has ``weight_ih_l{k}`` (X*H, I), ``weight_hh_l{k}`` (G*H, R), both or neither of
+``bias_ih_l{k}`` (X*H) and ``bias_hh_l{k}`` (G*H), with a projection ``weight_hr_l{k}`` (P, H), and where the
+cell has vectors of its own ``weight_p_l{k}`` (K, H): what the cell's row of the table says.  Gates in torch's
+order: i f g o for the LSTM, r z n for the GRU.  A cell whose gates do not see h has no ``_hh``.  A state that
+was learned is ``initial_h`` (Z, 1, R), ``initial_c`` (Z, 1, H), ...
 
 Functions here raise a plain ValueError with the bare fact; the caller says whose weights they are.
 """
@@ -17,13 +19,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from gatework.runtime.cells import CELLS, Cell
+from gatework.cells import Cell
+from gatework.runtime.cells import CELLS
 from gatework.runtime.inputs import is_masked
 
 Array = npt.NDArray[Any]
 Name = Callable[[str], str]
 
-_NAME = re.compile(r"(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)_l(0|[1-9]\d{0,3})(_reverse)?")
+KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "weight_p")
+_NAME = re.compile(rf"({'|'.join(KINDS)})_l(0|[1-9]\d{{0,3}})(_reverse)?")
+_INITIAL = re.compile(r"initial_([a-zA-Z]\w*)")
 _REVERSE = (
     "belongs to a bidirectional network, which needs a whole sequence before its first output and cannot "
     "stream. Train with bidirectional=False, or run it through gatework.nn."
@@ -37,14 +42,15 @@ class Layer(NamedTuple):
     hidden_size: int
     proj_size: int  # 0: no projection
     w_ih: Array
-    w_hh: Array
+    w_hh: Array | None
     b_ih: Array | None
     b_hh: Array | None
     w_hr: Array | None
+    params: Array | None
 
     @property
     def weights(self) -> tuple[Array | None, ...]:
-        """w_ih, w_hh, b_ih, b_hh, w_hr."""
+        """w_ih, w_hh, b_ih, b_hh, w_hr, params."""
         return self[3:]
 
     def of_dtype(self, dtype: npt.DTypeLike) -> tuple[Array | None, ...]:
@@ -52,17 +58,19 @@ class Layer(NamedTuple):
         return tuple(None if w is None else w.astype(dtype, copy=False) for w in self.weights)
 
     def halved(self) -> Layer:
-        """The layer with its matrices rounded to float16, its biases as they are."""
+        """The layer with its matrices rounded to float16, its biases and vectors as they are."""
+        *matrices, params = self.weights
         rounded = (
-            w if w is None or w.ndim == 1 else w.astype(np.float16, copy=False)
-            for w in self.weights
+            w if w is None or w.ndim == 1 else w.astype(np.float16, copy=False) for w in matrices
         )
-        return Layer(*self[:3], *rounded)  # type: ignore[arg-type]
+        return Layer._make((*self[:3], *rounded, params))
 
 
 def is_weight(name: str, prefix: str = "") -> bool:
     """Whether an array of this name is a weight of the network under ``prefix``."""
-    return name.startswith(prefix) and _NAME.fullmatch(name[len(prefix) :]) is not None
+    own = name[len(prefix) :]
+    known = _NAME.fullmatch(own) or _INITIAL.fullmatch(own)
+    return name.startswith(prefix) and known is not None
 
 
 def read_layers(cell: Cell, arrays: Mapping[str, Any], prefix: str = "") -> list[Layer]:
@@ -79,6 +87,8 @@ def read_layers(cell: Cell, arrays: Mapping[str, Any], prefix: str = "") -> list
     by_layer: dict[int, dict[str, Array]] = {}
     for full in arrays:
         if not full.startswith(prefix):
+            continue
+        if _INITIAL.fullmatch(full[len(prefix) :]):
             continue
         match = _NAME.fullmatch(full[len(prefix) :])
         if match is None:
@@ -101,6 +111,42 @@ def read_layers(cell: Cell, arrays: Mapping[str, Any], prefix: str = "") -> list
         layers.append(_layer(cell, found, partial(_full_name, prefix, number), before))
     _one_dtype(layers)
     return layers
+
+
+def read_initial(
+    cell: Cell, arrays: Mapping[str, Any], layers: list[Layer], prefix: str = ""
+) -> tuple[Array, ...]:
+    """The state that was learned to begin with, in the order of the cell's row; empty without one.
+
+    Raises:
+        ValueError: a part is missing, unknown, or of another shape.
+    """
+    start = f"{prefix}initial_"
+    found = {
+        full.removeprefix(start): _array(full, arrays[full])
+        for full in arrays
+        if full.startswith(prefix) and _INITIAL.fullmatch(full[len(prefix) :])
+    }
+    if not found:
+        return ()
+    first, Z = layers[0], len(layers)
+    H = first.hidden_size
+    parts: list[Array] = []
+    for state in dict.fromkeys((*cell.states, *found)):
+        name = repr(start + state)
+        if state not in cell.states:
+            raise ValueError(
+                f"{name} is no state of {cell.name!r}, which has {', '.join(cell.states)}."
+            )
+        wanted = (Z, 1, H if parts else first.proj_size or H)
+        if state not in found:
+            raise ValueError(
+                f"{name} is missing, shape {wanted}; give every part of the state or none."
+            )
+        if found[state].shape != wanted:
+            raise ValueError(f"{name} has shape {found[state].shape}; this network needs {wanted}.")
+        parts.append(found[state].astype(first.w_ih.dtype))
+    return tuple(parts)
 
 
 def _full_name(prefix: str, number: int, kind: str) -> str:
@@ -128,10 +174,23 @@ def _array(name: str, value: Any) -> Array:
 
 def _layer(cell: Cell, found: dict[str, Array], name: Name, before: Layer | None) -> Layer:
     """One layer, checked against its cell and the layer below it; ``name`` gives a kind its full name."""
-    for kind in ("weight_ih", "weight_hh"):
+    for kind in ("weight_ih", "weight_hh") if cell.h_gates else ("weight_ih",):
         if kind not in found:
             raise ValueError(f"{name(kind)!r} is missing.")
-    if ("bias_ih" in found) != ("bias_hh" in found):
+    if "weight_hr" in found and not cell.projects:
+        having = " and ".join(repr(c.name) for c in CELLS.values() if c.projects)
+        raise ValueError(
+            f"{name('weight_hr')!r} is a projection, which only the cell {having} has; "
+            f"this is {cell.name!r}."
+        )
+    own = _kinds(cell)
+    for kind in found:
+        if kind not in own:
+            raise ValueError(
+                f"{name(kind)!r} is no weight of the cell {cell.name!r}, which has {', '.join(own)}. "
+                "Name the cell that was trained."
+            )
+    if cell.h_gates and ("bias_ih" in found) != ("bias_hh" in found):
         there, absent = sorted(("bias_ih", "bias_hh"), key=lambda k: k not in found)
         raise ValueError(
             f"{name(there)!r} is there without {name(absent)!r}; give both or neither."
@@ -143,35 +202,63 @@ def _layer(cell: Cell, found: dict[str, Array], name: Name, before: Layer | None
                 f"{name(kind)!r} must have {axes} ax{'es' if axes > 1 else 'is'} and no empty one; "
                 f"got shape {array.shape}."
             )
-    if "weight_hr" in found and not cell.has_c:
-        raise ValueError(
-            f"{name('weight_hr')!r} is a projection, which only the cell 'lstm' has; "
-            f"this is {cell.name!r}."
-        )
+    if cell.heads:
+        found = found | {"weight_hh": _dense(found["weight_hh"], len(cell.h_gates))}
     H, P, R = _sizes(cell, found, name)
     I = found["weight_ih"].shape[1]  # noqa: E741
-    rows = cell.gates * H
+    X, G = len(cell.x_gates) * H, len(cell.h_gates) * H
     wanted = {
-        "weight_ih": (rows, I),
-        "weight_hh": (rows, R),
-        "bias_ih": (rows,),
-        "bias_hh": (rows,),
+        "weight_ih": (X, I),
+        "weight_hh": (G, R),
+        "bias_ih": (X,),
+        "bias_hh": (G,),
         "weight_hr": (P, H),
+        "weight_p": (len(cell.parameters), H),
     }
+    telling = "weight_hh" if cell.h_gates else "weight_ih"
     for kind, array in found.items():
         if array.shape != wanted[kind]:
             raise ValueError(
-                f"{name(kind)!r} has shape {array.shape}; by {name('weight_hh')!r} "
+                f"{name(kind)!r} has shape {array.shape}; by {name(telling)!r} "
                 f"this {cell.name} has H={H}{f', P={P}' if P else ''} and needs {wanted[kind]}."
             )
     if before is not None:
         _fits_on(before, I, H, P, name)
-    weights = (found.get(k) for k in ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"))
-    return Layer(I, H, P, *weights)  # type: ignore[arg-type]  # the first two are there
+    return Layer(I, H, P, *(found.get(k) for k in KINDS))  # type: ignore[arg-type]  # the first is there
+
+
+def _kinds(cell: Cell) -> list[str]:
+    """The kinds of weights that a cell can have."""
+    there = (True, cell.h_gates, True, cell.h_gates, cell.projects, cell.parameters)
+    return [kind for kind, has in zip(KINDS, there, strict=True) if has]
+
+
+def _dense(w: Array, gates: int) -> Array:
+    """``(G*H, H)`` from ``(G*H, H/heads)``: zeros where a head would see another; others as they are."""
+    rows, width = w.shape
+    H = rows // gates
+    if rows % gates or H % width or width == H:
+        return w
+    whole = np.zeros((gates, H // width, width, H // width, width), w.dtype)
+    for head in range(H // width):
+        whole[:, head, :, head] = w.reshape(gates, H // width, width, width)[:, head]
+    return whole.reshape(rows, H)
 
 
 def _sizes(cell: Cell, found: dict[str, Array], name: Name) -> tuple[int, int, int]:
-    """H, P and R by ``weight_hh`` (G*H, R) and, with a projection, ``weight_hr`` (P, H)."""
+    """H, P and R by ``weight_hh`` (G*H, R) and, with a projection, ``weight_hr`` (P, H).
+
+    H by ``weight_ih`` (X*H, I) where there is no ``weight_hh``.
+    """
+    X, G = len(cell.x_gates), len(cell.h_gates)
+    if not G:
+        rows = found["weight_ih"].shape[0]
+        if rows % X:
+            raise ValueError(
+                f"{name('weight_ih')!r} has shape {found['weight_ih'].shape}; the cell {cell.name!r} needs "
+                f"({X}*H, I)."
+            )
+        return rows // X, 0, rows // X
     rows, R = found["weight_hh"].shape
     if "weight_hr" in found:
         P, H = found["weight_hr"].shape
@@ -181,22 +268,22 @@ def _sizes(cell: Cell, found: dict[str, Array], name: Name) -> tuple[int, int, i
             )
     else:
         P, H = 0, R
-    if rows == cell.gates * H and P in (0, R):
+    if rows == G * H and P in (0, R):
         return H, P, R
     text = f"{name('weight_hh')!r} has shape {(rows, R)}"
-    fitting = [repr(c.name) for c in CELLS.values() if rows == c.gates * R]
+    fitting = [repr(c.name) for c in CELLS.values() if rows == len(c.h_gates) * R]
     if P == 0 and fitting:
         raise ValueError(
             f"{text}: {rows // R} x {R} rows are those of {' or '.join(fitting)}, not of {cell.name!r}. "
             f"Name that cell."
         )
-    if P == 0 and cell.has_c and rows % cell.gates == 0:
+    if P == 0 and cell.projects and rows % G == 0:
         raise ValueError(
-            f"{text}: {R} columns for H={rows // cell.gates} mean a projection, and "
+            f"{text}: {R} columns for H={rows // G} mean a projection, and "
             f"{name('weight_hr')!r} is missing."
         )
     raise ValueError(
-        f"{text}; the cell {cell.name!r} needs ({cell.gates}*H, {'P' if P else 'H'})"
+        f"{text}; the cell {cell.name!r} needs ({G}*H, {'P' if P else 'H'})"
         + (f" with {name('weight_hr')!r} of shape (P, H), which is {(P, H)}." if P else ".")
     )
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from gatework.errors import nearest
 from gatework.levels import check_levels
+from gatework.runtime.horizon_spec import HORIZON_CELLS, check_rates
 from gatework.train.config import TrainConfig
 
 
@@ -19,8 +21,11 @@ class ForecastConfig(TrainConfig):
     context: int | None = Field(
         None, ge=1, le=1_000_000, description="Steps looked back; found from season and horizon."
     )
-    cell: Literal["lstm", "gru", "rnn", "feedforward"] = Field(
-        "lstm", description="Recurrent cell, or a feedforward network to compare with."
+    cell: str = Field(
+        "lstm",
+        description="Recurrent cell, or a feedforward network to compare with; "
+        "`gatework cells` says what they are.",
+        json_schema_extra={"enum": list(HORIZON_CELLS)},
     )
     hidden_size: int = Field(128, ge=2, le=8192, description="Units of a recurrent layer.")
     num_layers: int = Field(1, ge=1, le=16, description="Recurrent layers on top of each other.")
@@ -28,6 +33,15 @@ class ForecastConfig(TrainConfig):
         None, ge=1, description="Steps read at once; 1 reads step by step. Found from the season."
     )
     dropout: float = Field(0.5, ge=0, lt=1, description="Dropout before the output layer.")
+    recurrent_dropout: float = Field(
+        0.0, ge=0, lt=1, description="Dropout of the output on its way to the next step."
+    )
+    zoneout: float = Field(
+        0.0, ge=0, lt=1, description="Share of units that keep their old value in a step."
+    )
+    weight_drop: float = Field(
+        0.0, ge=0, lt=1, description="Share of the recurrent weights left out of each batch."
+    )
     normalize: Literal["last", "standard", "none"] = Field(
         "last",
         description="What each window is rid of: its last value, its mean and deviation, or nothing.",
@@ -50,6 +64,26 @@ class ForecastConfig(TrainConfig):
     @classmethod
     def _levels(cls, levels: tuple[float, ...]) -> tuple[float, ...]:
         return check_levels(levels)
+
+    @field_validator("cell")
+    @classmethod
+    def _cell(cls, cell: str) -> str:
+        if cell not in HORIZON_CELLS:
+            raise ValueError(
+                f"must be a cell that a forecaster can have; got {cell!r}. "
+                f"{nearest(cell, HORIZON_CELLS)} `gatework cells` says what they are"
+            )
+        return cell
+
+    @model_validator(mode="after")
+    def _rates(self) -> Self:
+        check_rates(
+            self.cell,
+            recurrent_dropout=self.recurrent_dropout,
+            zoneout=self.zoneout,
+            weight_drop=self.weight_drop,
+        )
+        return self
 
 
 def default_context(longest: int, seasons: Sequence[int], horizon: int) -> int:
