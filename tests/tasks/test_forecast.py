@@ -530,6 +530,25 @@ def test_a_stream_and_a_saved_model_of_every_cell_equal_predict(cell: str, tmp_p
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
+def test_what_a_cell_draws_is_repeated_by_the_seed_and_by_resuming(tmp_path: Path) -> None:
+    rates = {"recurrent_dropout": 0.2, "zoneout": 0.2, "weight_drop": 0.2, "cell": "peephole"}
+    settings = {**SMALL, "hidden_size": 8, **rates}
+    frame = one_series(200)
+
+    def weights(epochs: int, **changes: Any) -> list[torch.Tensor]:
+        run = {"checkpoint": tmp_path, "resume": True} if changes.pop("resume", False) else {}
+        if changes.pop("first", False):
+            run = {"checkpoint": tmp_path}
+        fitted = Forecaster(**{**settings, "max_epochs": epochs, **changes}).fit(frame, **run)
+        return list(fitted.network_.state_dict().values())
+
+    weights(1, first=True)
+    resumed, unbroken = weights(2, resume=True), weights(2)
+    assert all(map(torch.equal, resumed, unbroken))
+    for rate in ("recurrent_dropout", "zoneout", "weight_drop"):
+        assert not all(map(torch.equal, weights(2, **{rate: 0.0}), unbroken)), rate
+
+
 def test_models_saved_before_there_were_more_cells_still_load(
     model: Forecaster, tmp_path: Path
 ) -> None:

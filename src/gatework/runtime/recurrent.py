@@ -24,7 +24,7 @@ from gatework.runtime.inputs import (
 )
 from gatework.runtime.options import Zoneout, zone_shares
 from gatework.runtime.sequences import FEW_SEQUENCES, run_layers, run_packed
-from gatework.runtime.state import State, joined, name_of, parted, usable
+from gatework.runtime.state import State, joined, moved_on, name_of, usable
 from gatework.runtime.stream import Stream
 from gatework.runtime.weights import Layer, is_weight, read_initial, read_layers
 
@@ -244,7 +244,7 @@ class Recurrent:
         if len(batch):
             h, beside = joined(state)
             self.engine.step(batch, h, beside, out, len(batch))
-            state = parted(h, beside, len(state.parts) - 1)
+            state = moved_on(state, h, beside)
         return (out[0] if x.ndim == 1 else out), state
 
     def forward(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from gatework.cells import Cell
 from gatework.engine_module import engine
-from gatework.runtime.state import State, joined, parted
+from gatework.runtime.state import State, joined, moved_on, parted
 from gatework.runtime.weights import Layer
 
 Array = npt.NDArray[Any]
@@ -29,7 +29,7 @@ def run_packed(stream: Any, x: Array, state: State) -> tuple[Array, State]:
     y = np.empty((B, T, state.h.shape[2]), x.dtype)
     h, beside = joined(state)
     stream.forward(x, h, beside, y, B, T)
-    return y, parted(h, beside, len(state.parts) - 1)
+    return y, moved_on(state, h, beside)
 
 
 def run_layers(

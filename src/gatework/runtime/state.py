@@ -186,6 +186,14 @@ def parted(h: Array, beside: Array | None, count: int) -> State:
     return State(h, *(np.split(beside, count, axis=2) if count > 1 else (beside,)))
 
 
+def moved_on(state: State, h: Array, beside: Array | None) -> State:
+    """``state`` after the engine has written into what :func:`joined` made of it.
+
+    Itself where that made no copy, which saves a step of one sequence several microseconds.
+    """
+    return parted(h, beside, len(state.parts) - 1) if state.others else state
+
+
 def usable(array: Array) -> Array:
     """The array as the engine takes it: C order, aligned, writable, native; itself where it is so."""
     if array.dtype.isnative and array.flags.carray:
