@@ -1,4 +1,4 @@
-"""Every cell of the table that ``make`` knows, with every option that makes sense for it: the cases of its suite.
+"""Every cell of the table that ``make`` knows, with every option that makes sense for it: its suite.
 
 Nothing here lists cells.  What a cell takes is read from its row and from its constructor, so that a new row
 is tested without a line of test.  ``ENGINE`` are the cases that the engine computes; ``CASES`` has also those
@@ -68,7 +68,12 @@ class Case:
         return f"{self.row.name}-{self.name}"
 
     def make(
-        self, I: int, H: int, dtype: torch.dtype = torch.float64, seed: int = 0, **options: Any  # noqa: E741
+        self,
+        I: int,  # noqa: E741
+        H: int,
+        dtype: torch.dtype = torch.float64,
+        seed: int = 0,
+        **options: Any,
     ) -> Any:
         """A layer with every parameter moved from where it begins, so that none is a special value."""
         torch.manual_seed(seed)

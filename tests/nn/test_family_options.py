@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent))
-from family import CASES, ENGINE, OPTIONS, PLAIN, ROWS, Case, given, natural
+from every_cell import CASES, ENGINE, OPTIONS, PLAIN, ROWS, Case, given, natural
 from layers import additions, close, states
 
 from gatework.cells import Cell
@@ -104,7 +104,7 @@ def test_in_evaluation_zoneout_is_the_mean(case: Case) -> None:
 @having("recurrent_dropout")
 def test_a_recurrent_mask_is_constant_in_time(case: Case) -> None:
     """One mask a sequence, all sequences differ, its mean is 1, its zeros are the rate."""
-    layer = case.make(I, 60)
+    layer = Case(case.row, "wide", {"recurrent_dropout": 0.4}).make(I, 60)
     rate = layer.recurrent_dropout
     scale = regularisers.modifiers(layer, torch.zeros(20, 5, I, dtype=torch.float64), 20).scale
     assert scale is not None
@@ -178,7 +178,9 @@ def test_forget_bias(case: Case) -> None:
     """Sets the forget gates' bias where there are any; elsewhere it says that there are none."""
     row = case.row
     if "f" not in row.x_gates:
-        with pytest.raises(ValueError, match=r"`forget_bias` was given, this layer has no forget gate"):
+        with pytest.raises(
+            ValueError, match=r"`forget_bias` was given, this layer has no forget gate"
+        ):
             make(row.name, I, H, forget_bias=1.0)
         return
     with pytest.raises(ValueError, match="has no biases"):
@@ -209,18 +211,14 @@ def test_a_first_layers_input_is_not_added(case: Case) -> None:
     """Even where the widths are equal; one layer is as without ``residual``."""
     x = torch.randn(2, 4, H, dtype=torch.float64)
     plain = case.make(H, H)
-    try:
-        skipping = Case(case.row, "residual", {"residual": True}).make(H, H)
-    except (TypeError, ValueError) as error:
-        assert "residual" in str(error)
-        return
+    if not any(c.row is case.row and c.name == "residual" for c in CASES):
+        return  # refused, see below
+    skipping = Case(case.row, "residual", {"residual": True}).make(H, H)
     skipping.load_state_dict(plain.state_dict())
     assert torch.equal(skipping(x)[0], plain(x)[0])
 
 
 # ------------------------------------------------------------------ refusals
-
-WRONG = {"zoneout": 1.0, "recurrent_dropout": -0.1, "weight_drop": True, "num_heads": 4, "proj_size": 2}
 
 
 @every_row
@@ -310,7 +308,7 @@ def test_repr_says_the_options(case: Case) -> None:
         assert f"{option}={value}" in text
 
 
-@pytest.mark.parametrize("case", [c for c in ENGINE if c.name in ("plain", "all")], ids=str)
+@pytest.mark.parametrize("case", [c for c in ENGINE if c.name == "all"], ids=str)
 def test_compiled_is_eager(case: Case) -> None:
     """torch.compile with the whole graph in one piece; without draws, which Dynamo seeds otherwise."""
     torch._dynamo.reset()
@@ -365,8 +363,6 @@ def test_the_operator_with_modifiers_keeps_torchs_promises(case: Case) -> None:
 def test_gradient_of_the_scale(case: Case, decay: bool) -> None:
     """By finite differences, of a scale that differs from step to step, beside every mixture."""
     row, layer = case.row, case.make(2, 3)
-    if not (row.h_gates or decay):
-        pytest.skip("no products with h")
     hx = natural(layer, 2)
     x = torch.randn(2, 3, 2, dtype=torch.float64)
     scale = torch.rand(2, 3, 3, dtype=torch.float64) + 0.5
@@ -413,5 +409,7 @@ def test_drop_in_layers_take_torchs_bias() -> None:
     ours = LSTM(I, H)
     torch.manual_seed(0)
     theirs = torch.nn.LSTM(I, H)
-    assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True)
+    )
     assert "forget" not in repr(GRU(I, H))

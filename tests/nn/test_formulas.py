@@ -17,7 +17,7 @@ import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
-from family import PLAIN, Case, given, natural
+from every_cell import PLAIN, Case, given, natural
 
 from gatework.cells import CELLS
 
@@ -45,7 +45,9 @@ class Step:
                 (row.x_gates, own["weight_ih_l0"] @ x + own["bias_ih_l0"]),
                 (
                     row.h_gates,
-                    own["weight_hh_l0"] @ state[0] + own["bias_hh_l0"] if row.h_gates else np.empty(0),
+                    own["weight_hh_l0"] @ state[0] + own["bias_hh_l0"]
+                    if row.h_gates
+                    else np.empty(0),
                 ),
             )
         )
@@ -187,7 +189,9 @@ def test_one_step_is_the_papers(case: Case, first: str) -> None:
         for b in range(4):
             state = [t[0, b].numpy() for t in hx]
             if case.row.name == "slstm" and first == "zeros":
-                state[3] = np.full(5, -math.inf)  # nothing was seen: the paper's m is undefined there
+                state[3] = np.full(
+                    5, -math.inf
+                )  # nothing was seen: the paper's m is undefined there
             wanted = FORMULAS[case.row.name](Step(layer, x[b].numpy(), state))
             tolerance = {"rtol": 1e-13, "atol": 1e-13}  # sums of 8 terms, a few functions
             np.testing.assert_allclose(y[b].numpy(), wanted[0], **tolerance)
