@@ -23,7 +23,7 @@ from gatework.nn import GRU, LSTM, engine, make, operators, regularisers
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 every_cell = pytest.mark.parametrize("case", PLAIN, ids=str)
 every_row = pytest.mark.parametrize("row", ROWS, ids=lambda r: r.name)
-I, H = 3, 6  # noqa: E741
+I, H = 3, 8  # noqa: E741
 
 
 def having(option: str, cases: list[Case] = ENGINE) -> Any:
@@ -173,7 +173,7 @@ def test_the_same_seed_is_the_same_result(case: Case) -> None:
 # ------------------------------------------------------------------ options that change what is computed
 
 
-@every_cell
+@pytest.mark.parametrize("case", [c for c in ENGINE if c.name == "plain"], ids=str)
 def test_forget_bias(case: Case) -> None:
     """Sets the forget gates' bias where there are any; elsewhere it says that there are none."""
     row = case.row
@@ -195,15 +195,13 @@ def test_forget_bias(case: Case) -> None:
             assert not p[at : at + H].any()
 
 
-@every_cell
-def test_the_forget_gate_begins_open_in_ours_and_as_torchs_in_torchs(case: Case) -> None:
+@pytest.mark.parametrize("case", [c for c in ENGINE if c.name == "plain"], ids=str)
+def test_the_forget_gate_begins_open(case: Case) -> None:
+    """In every layer that is made by its cell's name."""
     row = case.row
-    if "f" not in row.x_gates or row.code is None:
-        return
-    layer = make(row.name, I, H)
-    at = row.x_gates.index("f") * H
-    own = layer.bias_ih_l0[at : at + H]
-    assert (own == 1).all() != isinstance(layer, torch.nn.RNNBase)
+    if "f" in row.x_gates:
+        at = row.x_gates.index("f") * H
+        assert (make(row.name, I, H).bias_ih_l0[at : at + H] == 1).all()
 
 
 @every_cell
@@ -247,10 +245,10 @@ def test_what_makes_no_sense_is_refused(row: Cell) -> None:
 
 
 def test_heads_must_divide_the_units() -> None:
-    for case in CASES:
+    for case in ENGINE:
         if "num_heads" in case.options and case.name != "all":
-            with pytest.raises(ValueError, match=r"`num_heads` must divide hidden_size=6; got 4\."):
-                make(case.row.name, I, H, num_heads=4)
+            with pytest.raises(ValueError, match=r"`num_heads` must divide hidden_size=8; got 3\."):
+                make(case.row.name, I, H, num_heads=3)
 
 
 def test_zoneout_does_not_go_with_a_projection() -> None:

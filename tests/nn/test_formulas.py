@@ -159,7 +159,12 @@ FORMULAS: dict[str, Callable[[Step], list[Row]]] = {
     )
 }
 # Rows whose formula is written a second time elsewhere.
-ELSEWHERE = {"feedforward": "no recurrence: tests/nn/test_feedforward.py"}
+ELSEWHERE = {
+    "feedforward": "no recurrence: tests/nn/test_feedforward.py",
+    "mlstm": "a matrix for a state, goldens of the xlstm package: tests/nn/test_mlstm.py",
+    "gru_d": "gaps beside the values: its own tests",
+    "full_gate_recurrence": "gates that see gates: its own tests",
+}
 
 
 def test_every_row_has_its_formula() -> None:
