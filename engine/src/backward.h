@@ -59,8 +59,15 @@ inline Vec<T> cell_back(const StepBack<T>& s, Vec<T> dh, Index slot, Index u) {
   for (int k = 0; k < Cell::params; ++k) param[k] = V::load(s.params + k * s.Hp + u);
   V stays_h = V::zero(), stays_c = V::zero();
   if (s.zone_h) {
-    stays_h = dh * load_within(s.zone_h[slot] + u, real);
+    const V zone = load_within(s.zone_h[slot] + u, real);
+    stays_h = dh * zone;
     dh = dh - stays_h;
+    if constexpr (Cell::saved == 0) {
+      // The output is a mixture; what the cell gave is taken out of it again (whatever, where all of the old stays).
+      // `kept` rounded as forward's, so that a relu's 0 is 0 again.
+      const V one = V::set1(T(1)), kept = fma(zone, load_within(s.h_beside[slot] + u, real), V::zero());
+      h = select_lt(zone, one, (h - kept) / (one - zone), V::zero());
+    }
   }
   if constexpr (Cell::projects) {
     if (s.output) Cell::template output<T>(plane, c).store(s.output[slot] + u);

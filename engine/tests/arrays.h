@@ -59,10 +59,16 @@ struct Placement {
   Index width = 0, batch = 0, time = 0, size = 0;
   std::vector<Index> offsets;  // (T), packed
 
-  Placement(const Given& g, Index width_) : width(width_) {
+  // constant: one row for all steps of a sequence
+  Placement(const Given& g, Index width_, bool constant = false) : width(width_) {
     const Shape& s = g.shape;
     const Index pitch = width + s.gap;
     Index last = 0;
+    if (constant) {
+      batch = pitch;
+      size = s.B && s.T ? (s.B - 1) * pitch + width : 0;
+      return;
+    }
     if (s.order == Order::packed) {
       batch = time = pitch;
       Index rows = 0;
@@ -88,19 +94,28 @@ template <class T>
 class Run {
  public:
   explicit Run(const Given& given)
-      : g(given), s(g.shape), of_x(g, s.I), of_y(g, s.D * s.R()), x(of_x.size, s.shift), y(of_y.size, s.shift),
+      : g(given), s(g.shape), of_x(g, s.I), of_y(g, s.D * s.R()),
+        of_scale(g, s.D * s.R(), s.scale == Rate::constant), of_zone_h(g, s.D * s.H, s.zone_h == Rate::constant),
+        of_zone_c(g, s.D * s.H, s.zone_c == Rate::constant), x(of_x.size, s.shift), y(of_y.size, s.shift),
         dy(of_y.size, s.shift), dx(of_x.size, s.shift), h0(s.shift, g.in[in_h0]), c0(s.shift, g.in[in_c0]),
-        hn(s.rows() * s.R(), s.shift), cn(lstm() ? s.rows() * s.H : 0, s.shift), dhn(s.shift, g.gradient.hn),
-        dcn(s.shift, g.gradient.cn), dh0(s.rows() * s.R(), s.shift), dc0(lstm() ? s.rows() * s.H : 0, s.shift),
+        hn(s.rows() * s.R(), s.shift), cn(s.rows() * s.cells() * s.H, s.shift), dhn(s.shift, g.gradient.hn),
+        dcn(s.shift, g.gradient.cn), dh0(s.rows() * s.R(), s.shift), dc0(s.rows() * s.cells() * s.H, s.shift),
+        scale(s.scale == Rate::none ? 0 : of_scale.size, s.shift),
+        zone_h(s.zone_h == Rate::none ? 0 : of_zone_h.size, s.shift),
+        zone_c(s.zone_c == Rate::none ? 0 : of_zone_c.size, s.shift),
+        dscale(s.scale == Rate::none ? 0 : of_y.size, s.shift),
         lengths(g.lengths), offsets(of_x.offsets), resets(g.resets),
         saved(saved_size(s.cell, sizeof(T) == 8, s.D, rows(), s.H), s.shift) {
-    for (int i = in_w; i < inputs; ++i) {
+    for (int i = in_w; i < in_scale; ++i) {
       const Numbers& w = g.in[static_cast<std::size_t>(i)];
       weights.push_back(new Array<T>(s.shift, w));
       gradients.push_back(new Array<T>(static_cast<Index>(w.size()), s.shift));
     }
     place(of_x, x, g.in[in_x]);
     place(of_y, dy, g.gradient.y);
+    if (s.scale != Rate::none) place(of_scale, scale, g.in[in_scale]);
+    if (s.zone_h != Rate::none) place(of_zone_h, zone_h, g.zone_h);
+    if (s.zone_c != Rate::none) place(of_zone_c, zone_c, g.zone_c);
     fill();
   }
   Run(const Run&) = delete;
@@ -122,13 +137,14 @@ class Run {
   }
 
   Status backward() {
-    dx.poison(), dh0.poison(), dc0.poison();
+    dx.poison(), dh0.poison(), dc0.poison(), dscale.poison();
     for (Array<T>* gradient : gradients) gradient->poison();
     const auto before_y = y.bytes(), before_saved = saved.bytes();
     problem.saved = saved.data_or_null();
     const Status status = gatework::backward(problem);
     CHECK(y.bytes() == before_y && saved.bytes() == before_saved);
     if (problem.dx.data) CHECK(untouched(of_x, dx));
+    if (problem.dscale.data) CHECK(untouched(of_y, dscale));
     return status;
   }
 
@@ -137,7 +153,8 @@ class Run {
     Arrays all;
     all[in_x] = gathered(of_x, dx);
     if (s.states) all[in_h0] = dh0.numbers(), all[in_c0] = dc0.numbers();
-    for (std::size_t i = in_w; i < inputs; ++i) all[i] = gradients[i - in_w]->numbers();
+    for (std::size_t i = in_w; i < in_scale; ++i) all[i] = gradients[i - in_w]->numbers();
+    if (s.scale != Rate::none) all[in_scale] = gathered(of_y, dscale);
     return all;
   }
 
@@ -147,11 +164,12 @@ class Run {
     problem.dx = {asked(in_x, dx), of_x.batch, of_x.time};
     problem.dh0 = asked(in_h0, dh0);
     problem.dc0 = asked(in_c0, dc0);
+    problem.dscale = {asked(in_scale, dscale), of_y.batch, of_y.time};
     for (int d = 0; d < s.D; ++d) {
       const auto of = [&](int k) {
-        return asked(in_w + 5 * d + k, *gradients[static_cast<std::size_t>(5 * d + k)]);
+        return asked(in_w + own_weights * d + k, *gradients[static_cast<std::size_t>(own_weights * d + k)]);
       };
-      problem.gradients[d] = {of(0), of(1), of(2), of(3), of(4)};
+      problem.gradients[d] = {of(0), of(1), of(2), of(3), of(4), of(5)};
     }
   }
 
@@ -160,7 +178,6 @@ class Run {
   Backward problem;
 
  private:
-  bool lstm() const { return s.cell == Cell::lstm; }
   Index rows() const {
     Index rows = 0;
     for (const Index length : g.lengths) rows += length;
@@ -184,9 +201,13 @@ class Run {
     problem.hn = hn.data_or_null();
     problem.cn = cn.data_or_null();
     for (int d = 0; d < s.D; ++d) {
-      const auto of = [&](int k) { return weights[static_cast<std::size_t>(5 * d + k)]->data_or_null(); };
-      problem.weights[d] = {of(0), of(1), of(2), of(3), of(4)};
+      const auto of = [&](int k) { return weights[static_cast<std::size_t>(own_weights * d + k)]->data_or_null(); };
+      problem.weights[d] = {of(0), of(1), of(2), of(3), of(4), of(5)};
     }
+    problem.scale = {scale.data_or_null(), of_scale.batch, of_scale.time};
+    problem.zone_h = {zone_h.data_or_null(), of_zone_h.batch, of_zone_h.time};
+    problem.zone_c = {zone_c.data_or_null(), of_zone_c.batch, of_zone_c.time};
+    problem.decay = s.decay && s.scale != Rate::none;
     problem.dhn = dhn.data_or_null();
     problem.dcn = dcn.data_or_null();
     want(~0u);
@@ -229,8 +250,8 @@ class Run {
     return true;
   }
 
-  Placement of_x, of_y;
-  Array<T> x, y, dy, dx, h0, c0, hn, cn, dhn, dcn, dh0, dc0;
+  Placement of_x, of_y, of_scale, of_zone_h, of_zone_c;
+  Array<T> x, y, dy, dx, h0, c0, hn, cn, dhn, dcn, dh0, dc0, scale, zone_h, zone_c, dscale;
   Array<Index> lengths, offsets;
   Array<std::uint8_t> resets;
   Array<T> saved;

@@ -14,8 +14,14 @@ struct Kind {
   bool projected;
 };
 inline constexpr Kind kinds[] = {
-    {Cell::lstm, false}, {Cell::gru, false}, {Cell::rnn_tanh, false}, {Cell::rnn_relu, false},
-    {Cell::lstm, true}};
+    {Cell::lstm, false},           {Cell::gru, false},           {Cell::rnn_tanh, false},
+    {Cell::rnn_relu, false},       {Cell::lstm, true},           {Cell::peephole, false},
+    {Cell::cifg, false},           {Cell::no_forget_gate, false}, {Cell::no_input_gate, false},
+    {Cell::no_output_gate, false}, {Cell::no_input_activation, false},
+    {Cell::no_output_activation, false}, {Cell::slstm, false},   {Cell::min_lstm, false},
+    {Cell::min_gru, false}};
+inline constexpr int first_variant = 5, kind_count = sizeof kinds / sizeof *kinds;
+static_assert(kind_count == cell_count + 1);  // a new cell is tested
 
 template <class T>
 constexpr double epsilon = std::numeric_limits<T>::epsilon();
@@ -46,6 +52,17 @@ inline Shape any_shape(Kind kind, Index H, Random& random) {
   s.biases = random.below(4) > 0;
   s.gap = random.below(3);
   s.shift = random.below(3);
+  s.params = random.below(4) > 0;
+  return s;
+}
+
+// The same with what changes h' and c' from step to step, as far as the cell has it.
+inline Shape modified(Shape s, Random& random) {
+  const auto rate = [&] { return static_cast<Rate>(random.below(3)); };
+  s.scale = rate();
+  s.decay = random.below(2);
+  if (s.P == 0) s.zone_h = rate();
+  if (s.P == 0 && traits(s.cell).zones) s.zone_c = rate();
   return s;
 }
 
@@ -59,7 +76,7 @@ inline Shape shared_shape(Kind kind, bool team, int threads, Random& random) {
   s.P = kind.projected ? 17 : 0;
   s.B = team ? pick({1, 3, 5}, random) : 7 * threads * static_cast<int>(s.D) + random.below(5);
   // several times the work below which one thread does it all (engine.cc)
-  const Index each = 2 * s.gates() * s.H * (s.I + s.R()) * s.B;
+  const Index each = 2 * s.H * (s.x_gates() * s.I + s.gates() * s.R()) * s.B;
   s.T = 1 + 4000000 / each;
   return s;
 }

@@ -32,36 +32,47 @@ class Random {  // splitmix64: the same on every machine
 
 enum class Lengths { none, full, ragged, equal, zero };  // none: no array of lengths
 enum class Order { batch_first, time_first, packed };
+// Of a modifier's rows: none, a row for each step, one for all steps of a sequence (a stride of 0).
+enum class Rate { none, each, constant };
 
 struct Shape {
   Cell cell = Cell::lstm;
   Index D = 1, B = 1, T = 1, I = 1, H = 1, P = 0;
   Lengths lengths = Lengths::none;
   Order order = Order::batch_first;
-  bool resets = false, states = true, biases = true;
+  bool resets = false, states = true, biases = true, params = true;
+  Rate scale = Rate::none, zone_h = Rate::none, zone_c = Rate::none;
+  bool decay = false;
   Index gap = 0;    // elements between rows
   Index shift = 0;  // elements by which arrays are off the alignment of malloc
   int threads = 1;
 
   Index R() const { return P ? P : H; }
-  Index gates() const { return cell == Cell::lstm ? 4 : cell == Cell::gru ? 3 : 1; }
+  // Products with h and with x, values a unit beside h, vectors of H.
+  Index gates() const { return traits(cell).gates; }
+  Index x_gates() const { return traits(cell).inputs; }
+  Index cells() const { return traits(cell).cells; }
+  Index vectors() const { return params ? traits(cell).params : 0; }
   Index rows() const { return D * B; }
   std::string text() const;
 };
 
-// What goes in, by number: x h0 c0, then w_ih w_hh b_ih b_hh w_hr of each direction.  Gradients are kept alike.
-enum Input { in_x, in_h0, in_c0, in_w };
-inline constexpr int inputs = 13;
+// What goes in, by number: x h0 c0, then w_ih w_hh b_ih b_hh w_hr params of each direction, then the scale, a row for
+// each step whatever `Rate`.  Gradients are kept alike.
+inline constexpr int own_weights = 6;
+enum Input { in_x, in_h0, in_c0, in_w, in_scale = in_w + 2 * own_weights };
+inline constexpr int inputs = in_scale + 1;
 using Arrays = std::array<Numbers, inputs>;
 std::string name_of(int input);
 
 struct Outputs {
-  Numbers y, hn, cn;  // (B, T, D*R), (D, B, R), (D, B, H)
+  Numbers y, hn, cn;  // (B, T, D*R), (D, B, R), (D, B, C*H)
 };
 
 struct Given {
   Shape shape;
   Arrays in;
+  Numbers zone_h, zone_c;             // (B, T, D*H), or empty
   std::vector<Index> lengths;         // (B), whatever `Lengths`
   std::vector<std::uint8_t> resets;  // (B, T)
   Outputs gradient;                   // of what comes out

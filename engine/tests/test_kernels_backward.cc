@@ -22,11 +22,11 @@ double product(const Numbers& a, const Numbers& b) {
 
 double norm(const Numbers& a) { return std::sqrt(product(a, a)); }
 
-// x at padding takes no part.
-void zero_at_padding(const Given& g, Numbers& x) {
+// What lies at padding, of rows of x or of the scale, takes no part.
+void zero_at_padding(const Given& g, Index width, Numbers& x) {
   for (Index b = 0; b < g.shape.B; ++b) {
     const Index L = g.lengths[static_cast<std::size_t>(b)];
-    std::fill(x.begin() + (b * g.shape.T + L) * g.shape.I, x.begin() + (b + 1) * g.shape.T * g.shape.I, 0.0);
+    std::fill(x.begin() + (b * g.shape.T + L) * width, x.begin() + (b + 1) * g.shape.T * width, 0.0);
   }
 }
 
@@ -56,7 +56,8 @@ void check_along(const Given& given, std::uint64_t seed) {
     const Numbers& gradient = got[static_cast<std::size_t>(input)];
     if (gradient.empty()) continue;
     Numbers direction = random.numbers(static_cast<Index>(gradient.size()), 1);
-    if (input == in_x) zero_at_padding(given, direction);
+    if (input == in_x) zero_at_padding(given, s.I, direction);
+    if (input == in_scale) zero_at_padding(given, s.D * s.R(), direction);
     const double size = norm(direction);
     for (double& d : direction) d /= size ? size : 1;
     const double want = slope(given, input, direction), have = product(gradient, direction);
@@ -65,16 +66,17 @@ void check_along(const Given& given, std::uint64_t seed) {
   Run<float> narrow(given);
   const Arrays rough = gradient_of(narrow);
   for (std::size_t i = 0; i < inputs; ++i) {
-    const double terms = static_cast<double>(s.gates() * s.H + s.B * s.T);
+    const double terms = static_cast<double>(std::max(s.gates(), s.x_gates()) * s.H + s.B * s.T);
     CHECK_ALL_NEAR(s.text() + " in float " + name_of(static_cast<int>(i)), rough[i], got[i],
                    tolerance(s, epsilon<float>) + 2 * epsilon<float> * terms);
   }
 }
 
-void check_kind(Kind kind, std::uint64_t seed) {
+void check_kind(Kind kind, std::uint64_t seed, bool modify = false) {
   Random random(seed);
   for (const Index H : widths) {
     Shape s = any_shape(kind, H, random);
+    if (modify) s = modified(s, random);
     if (H > 17) s.B = std::min<Index>(s.B, 7), s.T = std::min<Index>(s.T, 3);  // the reference takes its time
     check_along(draw(s, random.bits() % 1000), 1);
   }
@@ -89,6 +91,7 @@ TEST(every_number_of_every_gradient) {
       Shape s = any_shape(kind, 2 + k % 3, random);
       s.D = 1 + k % 2, s.B = 1 + k % 4, s.T = k == 7 ? 9 : 1 + k % 5, s.I = 1 + k % 3;
       if (kind.projected) s.P = 1 + k % (s.H - 1);
+      if (k > 3) s = modified(s, random);
       check_each(draw(s, static_cast<std::uint64_t>(k)));
     }
   }
@@ -99,6 +102,12 @@ TEST(gru_of_all_sizes) { check_kind(kinds[1], 22); }
 TEST(rnn_tanh_of_all_sizes) { check_kind(kinds[2], 23); }
 TEST(rnn_relu_of_all_sizes) { check_kind(kinds[3], 24); }
 TEST(projected_lstm_of_all_sizes) { check_kind(kinds[4], 25); }
+TEST(family_of_all_sizes) {
+  for (int k = first_variant; k < kind_count; ++k) check_kind(kinds[k], 100 + static_cast<std::uint64_t>(k));
+}
+TEST(modifiers_of_all_sizes) {
+  for (int k = 0; k < kind_count; ++k) check_kind(kinds[k], 200 + static_cast<std::uint64_t>(k), true);
+}
 
 // A gradient that lacks one number's share would be seen.
 TEST(wrong_gradients_would_be_seen) {
@@ -165,7 +174,7 @@ void check_wanted(const Shape& shape, unsigned mask) {
       CHECK_ALL_NEAR(shape.text() + " wanted " + name_of(static_cast<int>(i)), some[i], all[i],
                      16 * epsilon<double>);
     } else {
-      for (const double x : some[i]) CHECK(std::isnan(x) || (i == in_x && x == 0));  // 0: no row there
+      for (const double x : some[i]) CHECK(std::isnan(x) || ((i == in_x || i == in_scale) && x == 0));  // 0: no row there
     }
   }
 }
@@ -173,23 +182,25 @@ void check_wanted(const Shape& shape, unsigned mask) {
 TEST(bits_do_not_change) {
   for (const Kind kind : kinds) {
     Random random(29);
-    check_bits<float>(any_shape(kind, 33, random));
-    check_bits<float>(shared_shape(kind, false, 2, random));
-    check_bits<double>(shared_shape(kind, false, 3, random));
-    check_bits<float>(shared_shape(kind, true, 3, random));
+    check_bits<float>(modified(any_shape(kind, 33, random), random));
+    check_bits<float>(modified(shared_shape(kind, false, 2, random), random));
+    check_bits<double>(modified(shared_shape(kind, false, 3, random), random));
+    check_bits<float>(modified(shared_shape(kind, true, 3, random), random));
   }
 }
 
 TEST(gradients_that_nobody_wants) {
   for (const Kind kind : kinds) {
     Random random(30);
-    const Shape shape = any_shape(kind, 17, random);
+    const Shape shape = modified(any_shape(kind, 17, random), random);
     check_wanted(shape, 0);
     for (int input = 0; input < inputs; ++input) {
       check_wanted(shape, 1u << input);
       check_wanted(shape, ~(1u << input));
     }
-    for (int k = 0; k < 10; ++k) check_wanted(any_shape(kind, 9, random), static_cast<unsigned>(random.bits()));
+    for (int k = 0; k < 10; ++k) {
+      check_wanted(modified(any_shape(kind, 9, random), random), static_cast<unsigned>(random.bits()));
+    }
   }
 }
 
@@ -213,7 +224,7 @@ TEST(threads_agree) {
     Random random(32);
     for (const bool team : {false, true}) {
       for (const int threads : {2, 3}) {
-        Shape s = shared_shape(kind, team, threads, random);
+        Shape s = modified(shared_shape(kind, team, threads, random), random);
         Run<double> many(draw(s, 1));
         const Arrays got = gradient_of(many);
         s.threads = 1;

@@ -38,6 +38,8 @@ void check_refused(const Fault& fault, Order order) {
 
 const Index too_long[] = {5, 4, 3}, negative[] = {3, -1, 2}, ascending[] = {2, 3, 1};
 
+const char* const zoneout_of_c = "zoneout of c goes with cells of the LSTM family only";
+
 const Fault faults[] = {
     {"unknown cell", [](Backward& p) { p.cell = static_cast<Cell>(cell_count); }},
     {"unknown cell", [](Backward& p) { p.cell = static_cast<Cell>(-1); }},
@@ -48,7 +50,13 @@ const Fault faults[] = {
     {"a size is negative, or hidden_size is 0", [](Backward& p) { p.sizes.I = -1; }},
     {"a size is negative, or hidden_size is 0", [](Backward& p) { p.sizes.H = 0; }},
     {"a size is negative, or hidden_size is 0", [](Backward& p) { p.sizes.P = -1; }},
-    {"only the LSTM has a projection", [](Backward& p) { p.cell = Cell::gru; }},
+    {"this cell has no projection", [](Backward& p) { p.cell = Cell::gru; }},
+    {"this cell has no projection", [](Backward& p) { p.cell = Cell::peephole; }},
+    {"zoneout does not go with a projection", [](Backward& p) { p.zone_h = p.x; }},
+    {"zoneout does not go with a projection", [](Backward& p) { p.zone_c = p.x; }},
+    {zoneout_of_c, [](Backward& p) { p.cell = Cell::gru, p.sizes.P = 0, p.zone_c = p.x; }},
+    {zoneout_of_c, [](Backward& p) { p.cell = Cell::slstm, p.sizes.P = 0, p.zone_c = p.x; }},
+    {zoneout_of_c, [](Backward& p) { p.cell = Cell::min_lstm, p.sizes.P = 0, p.zone_c = p.x; }},
     {"the projection must be smaller than hidden_size", [](Backward& p) { p.sizes.P = 5; }},
     {"a size is out of range", [](Backward& p) { p.sizes.H = Index(1) << 21; }},
     {"a size is out of range", [](Backward& p) { p.sizes.I = Index(1) << 25; }},
@@ -90,7 +98,7 @@ TEST(absent_arrays_are_refused) {
   refused([](Backward& p) { p.hn = nullptr; }, true);
   refused([](Backward& p) { p.cn = nullptr; }, true);
   refused([](Backward& p) { p.saved = nullptr; }, false);
-  refused([](Backward& p) { p.saved = nullptr, p.cell = static_cast<Cell>(7); }, false);
+  refused([](Backward& p) { p.saved = nullptr, p.cell = static_cast<Cell>(cell_count); }, false);
   refused([](Backward& p) { p.dy.data = nullptr; }, false);
 }
 
@@ -110,7 +118,10 @@ TEST(size_of_what_is_saved) {
   for (const Kind kind : kinds) {
     for (const bool f64 : {false, true}) {
       const Index one = saved_size(kind.cell, f64, 1, 1, 33);
-      const Index planes = kind.cell == Cell::lstm ? 5 : kind.cell == Cell::gru ? 4 : 0;
+      // by the number of the cell: gates, what else backward needs, and the cell states
+      const Index kept[] = {5, 4, 0, 0, 5, 4, 4, 4, 4, 5, 5, 8, 3, 2};
+      static_assert(sizeof kept / sizeof *kept == cell_count);
+      const Index planes = kept[static_cast<int>(kind.cell)];
       CHECK(one == planes * (f64 ? 40 : 48));  // whole cache lines
       CHECK(saved_size(kind.cell, f64, 2, 7, 33) == 14 * one && saved_size(kind.cell, f64, 2, 0, 33) == 0);
     }

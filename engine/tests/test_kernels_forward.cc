@@ -42,6 +42,12 @@ void check_kind(Kind kind, std::uint64_t seed) {
   for (const Index H : widths) check_forward(any_shape(kind, H, random), random.bits() % 1000);
 }
 
+// With masks and mixtures: recurrent dropout, zoneout, decay.
+void check_modified(Kind kind, std::uint64_t seed) {
+  Random random(seed);
+  for (const Index H : widths) check_forward(modified(any_shape(kind, H, random), random), random.bits() % 1000);
+}
+
 }  // namespace
 
 TEST(comparison_sees_what_is_wrong) {
@@ -61,12 +67,13 @@ TEST(kernels_that_were_wrong_would_be_seen) {
   for (const Kind kind : kinds) {
     Random random(5);
     Shape shape = any_shape(kind, 17, random);
-    shape.B = 9, shape.T = 3, shape.lengths = Lengths::full, shape.states = true, shape.resets = false;
+    shape.B = 9, shape.T = 3, shape.I = 3, shape.lengths = Lengths::full, shape.states = true, shape.resets = false;
     shape.biases = false;  // so that no unit is dead
     Given given = draw(shape, 1);
     const Outputs right = reference(given);
     for (const int input : {int{in_x}, int{in_w}, in_w + 1}) {
       Given changed = given;
+      if (changed.in[static_cast<std::size_t>(input)].empty()) continue;  // no product with h
       changed.in[static_cast<std::size_t>(input)].back() += 0.01;
       Outputs wrong = reference(changed);
       CHECK(!all_near(wrong.y, right.y, tolerance(shape, epsilon<float>)));
@@ -79,6 +86,12 @@ TEST(gru_of_all_sizes) { check_kind(kinds[1], 2); }
 TEST(rnn_tanh_of_all_sizes) { check_kind(kinds[2], 3); }
 TEST(rnn_relu_of_all_sizes) { check_kind(kinds[3], 4); }
 TEST(projected_lstm_of_all_sizes) { check_kind(kinds[4], 5); }
+TEST(family_of_all_sizes) {
+  for (int k = first_variant; k < kind_count; ++k) check_kind(kinds[k], 100 + static_cast<std::uint64_t>(k));
+}
+TEST(modifiers_of_all_sizes) {
+  for (int k = 0; k < kind_count; ++k) check_modified(kinds[k], 200 + static_cast<std::uint64_t>(k));
+}
 
 TEST(long_sequences) {
   for (const Kind kind : kinds) {  // several chunks of rows
@@ -137,14 +150,14 @@ TEST(few_rows) {
 TEST(sequences_dealt_out_to_threads) {
   for (const Kind kind : kinds) {
     Random random(10);
-    for (const int threads : {2, 3}) check_forward(shared_shape(kind, false, threads, random), 1);
+    for (const int threads : {2, 3}) check_forward(modified(shared_shape(kind, false, threads, random), random), 1);
   }
 }
 
 TEST(units_dealt_out_to_teams) {
   for (const Kind kind : kinds) {
     Random random(11);
-    for (const int threads : {2, 3, 4}) check_forward(shared_shape(kind, true, threads, random), 1);
+    for (const int threads : {2, 3, 4}) check_forward(modified(shared_shape(kind, true, threads, random), random), 1);
   }
 }
 

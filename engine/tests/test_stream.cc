@@ -28,8 +28,14 @@ struct Stack {
 
   Stack(Shape s, Index Z, std::uint64_t seed, bool skips = false) : residual(skips) {
     s.D = 1, s.lengths = Lengths::none, s.order = Order::batch_first, s.resets = false, s.states = true;
+    // zoneout's means, in half of the cases
+    if (s.P == 0 && seed % 2) s.zone_h = Rate::constant;
+    if (s.P == 0 && seed % 2 && traits(s.cell).zones) s.zone_c = Rate::constant;
     for (Index z = 0; z < Z; ++z) {
       layers.push_back(draw(s, seed + static_cast<std::uint64_t>(z)));
+      Given& layer = layers.back();
+      std::fill(layer.zone_h.begin(), layer.zone_h.end(), 0.25 * static_cast<double>(z + 1));
+      std::fill(layer.zone_c.begin(), layer.zone_c.end(), 0.125);
       s.I = s.R();
     }
   }
@@ -125,7 +131,8 @@ class Streamed {
         return arrays.back()->data_or_null();
       };
       const Shape& l = layer.shape;
-      layers.push_back({l.I, l.H, l.P, {of(0), of(1), of(2), of(3), of(4)}});
+      layers.push_back({l.I, l.H, l.P, {of(0), of(1), of(2), of(3), of(4), of(5)},
+                        layer.zone_h.empty() ? 0 : layer.zone_h[0], layer.zone_c.empty() ? 0 : layer.zone_c[0]});
     }
     return Stream(s.cell, sizeof(T) == 8, half, layers, stack_.residual);
   }
@@ -181,6 +188,9 @@ TEST(gru_of_all_sizes) { check_kind(kinds[1], 52); }
 TEST(rnn_tanh_of_all_sizes) { check_kind(kinds[2], 53); }
 TEST(rnn_relu_of_all_sizes) { check_kind(kinds[3], 54); }
 TEST(projected_lstm_of_all_sizes) { check_kind(kinds[4], 55); }
+TEST(family_of_all_sizes) {
+  for (int k = first_variant; k < kind_count; ++k) check_kind(kinds[k], 100 + static_cast<std::uint64_t>(k));
+}
 
 TEST(residual_stacks) {
   for (const Kind kind : kinds) {
@@ -349,10 +359,12 @@ TEST(streams_that_are_refused) {
   CHECK_THROWS(make(Cell::lstm, true, false, (Layers{{2, 3, 0, good}, {3, 4, 0, good}})),
                "all layers must have the same sizes");
   CHECK_THROWS(make(Cell::lstm, true, false, {{2, 3, 2, good}}), "the projection's weight is absent");
-  CHECK_THROWS(make(Cell::gru, true, false, {{2, 3, 2, good}}), "only the LSTM has a projection");
+  CHECK_THROWS(make(Cell::gru, true, false, {{2, 3, 2, good}}), "this cell has no projection");
+  CHECK_THROWS(make(Cell::gru, true, false, {{2, 3, 0, good, 0, 0.1}}), "zoneout of c goes with cells");
+  CHECK_THROWS(make(Cell::gru, true, false, {{2, 3, 0, good, 1.1}}), "a share that stays lies between 0 and 1");
   CHECK_THROWS(make(Cell::gru, true, false, {{2, 3, 0, {}}}), "a weight is absent");
   CHECK_THROWS(make(Cell::gru, true, false, {{2, 0, 0, good}}), "hidden_size is 0");
-  CHECK_THROWS(make(static_cast<Cell>(9), true, false, {{2, 3, 0, good}}), "unknown cell");
+  CHECK_THROWS(make(static_cast<Cell>(cell_count), true, false, {{2, 3, 0, good}}), "unknown cell");
 
   const Stream stream(Cell::lstm, true, false, {{2, 3, 0, good}});
   double x[2] = {}, h[3] = {}, c[3] = {};

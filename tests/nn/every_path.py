@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from gatework.engine_module import engine
 
 sys.path.insert(0, str(Path(__file__).parent))
+import every_cell
 from layers import KINDS, additions, by_reference, close, compare, initial, states
 
 torch.set_num_threads(1)
@@ -40,3 +41,11 @@ for kind in KINDS:
             close(y.data, rows, additions(layer, 4))
             for a, b in zip(states(last), wanted_last, strict=True):
                 close(a, b, additions(layer, 4))
+# The other cells and what changes their state from step to step: masks, mixtures, peepholes.
+for case in every_cell.ENGINE:
+    if case.name in ("plain", "all"):
+        for H in (2, 8, 18, 34) if case.name == "all" else (3, 17, 33):
+            for dtype in (torch.float32, torch.float64):
+                made = case.make(3, H, dtype)
+                x = torch.randn(5, 4, 3, dtype=dtype)
+                every_cell.compare(made, x, every_cell.natural(made, 5), [4, 0, 2, 3, 1])
