@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import copy
 import inspect
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import torch
-from layers import additions, close, states
 from torch import Tensor
 
 from gatework.cells import CELLS, Cell
@@ -24,6 +25,9 @@ from gatework.nn import make, regularisers
 from gatework.nn.engine import NOTHING
 from gatework.nn.layer import RecurrentLayer
 from gatework.nn.making import _LAYERS
+
+sys.path.insert(0, str(Path(__file__).parent))
+from layers import additions, close, states
 
 ROWS = [row for row in CELLS.values() if row.layer in _LAYERS]
 # Each alone, and all at once; a cell takes of them what it can.
