@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from gatework.cells import CELLS, Cell
-from gatework.nn import make, regularisers
+from gatework.nn import by_loop, make, regularisers
 from gatework.nn.engine import NOTHING
 from gatework.nn.layer import RecurrentLayer
 from gatework.nn.making import _LAYERS
@@ -219,7 +219,7 @@ def compare(
             with draws.replaying():
                 first = tuple(state) if state is not None else each._initial(len(x))
                 weights = each._weights("")
-                y, last = each._forward_reference(own, first, counts, resets, weights)
+                y, last = by_loop.forward_by_loop(each, own, first, counts, resets, weights)
         outputs = (y, *states(last))
         g = torch.Generator().manual_seed(7)
         pulls = [torch.randn(t.shape, generator=g).to(dtype) for t in outputs]

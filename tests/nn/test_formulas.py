@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from every_cell import PLAIN, Case, given, natural
 
 from gatework.cells import CELLS
+from gatework.nn import by_loop
 
 Row = np.ndarray[Any, Any]
 Sums = Callable[[str], Row]
@@ -189,7 +190,7 @@ def test_one_step_is_the_papers(case: Case, first: str) -> None:
         with torch.no_grad():
             y, last = layer.step(x, given(case.row, hx))
             weights = layer._weights("")
-            slow, _ = layer._forward_reference(x.unsqueeze(1), hx, None, None, weights)
+            slow, _ = by_loop.forward_by_loop(layer, x.unsqueeze(1), hx, None, None, weights)
         found = last if isinstance(last, tuple) else (last,)
         for b in range(4):
             state = [t[0, b].numpy() for t in hx]

@@ -25,116 +25,25 @@ from torch.autograd import forward_ad
 from torch.fx import Proxy
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from gatework.cells import CELLS, Cell
-from gatework.nn import checks, dynamo, engine, operators, reference, regularisers
+from gatework.nn import checks, dynamo, engine, operators, regularisers
+from gatework.nn.by_loop import forward_by_loop
 from gatework.nn.fan_out import fan_out
 from gatework.nn.gates import gates
 from gatework.nn.inference import infer
+from gatework.nn.options import WithOptions
 from gatework.runtime.recurrent import Recurrent
 
 State = Tensor | tuple[Tensor, ...]
 _HALF = (torch.bfloat16, torch.float16)
-_OPTIONS = ("recurrent_dropout", "zoneout", "weight_drop", "residual", "learned_state")
-# torch's names of the cells; a variant's `mode` is the cell's own name
-_CELLS = CELLS | {
-    "LSTM": CELLS["lstm"],
-    "GRU": CELLS["gru"],
-    "RNN_TANH": CELLS["rnn"],
-    "RNN_RELU": CELLS["rnn_relu"],
-}
 
 
-class RecurrentLayer(nn.Module):
+class RecurrentLayer(WithOptions):
     """What all recurrent layers share.
 
     LSTM, GRU and RNN mix it in before a ``torch.nn`` layer, so that arguments, parameters, ``state_dict`` and
     ``repr`` are that layer's.  Nothing is kept beside what that layer keeps, unless asked for: ``accelerate``
     turns one into the other.
     """
-
-    mode: str
-    input_size: int
-    hidden_size: int
-    proj_size: int
-    num_layers: int
-    batch_first: bool
-    bidirectional: bool
-    dropout: float
-    _all_weights: list[list[str]]
-    # options that torch's layers have not, in the instance only where they are used
-    recurrent_dropout: float = 0.0
-    zoneout: tuple[float, float] = (0.0, 0.0)
-    weight_drop: float = 0.0
-    residual: bool = False
-    learned_state: bool = False
-    _has_options: bool = False
-
-    def _set_options(
-        self,
-        recurrent_dropout: float = 0.0,
-        zoneout: float | tuple[float, float] = 0.0,
-        weight_drop: float = 0.0,
-        residual: bool = False,
-        learned_state: bool = False,
-        forget_bias: float | None = None,
-    ) -> None:
-        """What a constructor does with the options that torch's layers have not.
-
-        Raises:
-            ValueError: a rate outside 0 to 1, or an option that this cell has no use for.
-        """
-        name, cell = type(self).__name__, self._cell
-        pair = regularisers.check(name, recurrent_dropout, zoneout, weight_drop)
-        if isinstance(zoneout, int | float) and not cell.zones:
-            pair = (pair[0], 0.0)
-        checks.check_options(name, cell, self.proj_size, pair, recurrent_dropout, weight_drop)
-        given = {
-            "recurrent_dropout": float(recurrent_dropout),
-            "zoneout": pair,
-            "weight_drop": float(weight_drop),
-            "residual": bool(residual),
-            "learned_state": bool(learned_state),
-        }
-        for option, value in given.items():
-            if value != getattr(RecurrentLayer, option):
-                setattr(self, option, value)
-                self._has_options = True
-        if learned_state:
-            like = next(iter(self._parameters.values()))
-            assert like is not None
-            for part, shape in zip(cell.states, self._state_shapes(1), strict=True):
-                self.register_parameter(f"initial_{part}", nn.Parameter(like.new_zeros(shape)))
-        if forget_bias is not None:
-            self._set_forget_bias(name, forget_bias)
-
-    def _set_forget_bias(self, name: str, value: float) -> None:
-        """The forget gates' bias, in ``bias_ih``; what ``bias_hh`` adds to it becomes 0."""
-        cell, H = self._cell, self.hidden_size
-        if "f" not in cell.x_gates or not hasattr(self, "bias_ih_l0"):
-            why = "has no biases" if "f" in cell.x_gates else "has no forget gate"
-            raise ValueError(f"{name}: `forget_bias` was given, this layer {why}.")
-        with torch.no_grad():
-            for names in self._all_weights:
-                for weight in names:
-                    gates = cell.h_gates if weight.startswith("bias_hh") else cell.x_gates
-                    if weight.startswith("bias_"):
-                        at = gates.index("f") * H
-                        own = value if weight.startswith("bias_ih") else 0.0
-                        getattr(self, weight)[at : at + H] = own
-
-    def extra_repr(self) -> str:
-        """torch's arguments, then those that only Gatework has."""
-        return f"{super().extra_repr()}{self._options_repr()}"
-
-    def _options_repr(self) -> str:
-        given = {option: getattr(self, option) for option in _OPTIONS}
-        used = {o: v for o, v in given.items() if v != getattr(RecurrentLayer, o)}
-        return "".join(f", {option}={value}" for option, value in used.items())
-
-    @property
-    def _cell(self) -> Cell:
-        """The layer's row of the table of cells."""
-        return _CELLS[self.mode]
 
     def forward(
         self,
@@ -200,16 +109,10 @@ class RecurrentLayer(nn.Module):
         if route == "torch":
             return self._forward_torch(input, hx, lengths, resets)
         if route == "reference":
-            return self._forward_reference(input, state, lengths, resets, weights)
+            return forward_by_loop(self, input, state, lengths, resets, weights)
         half = cast_dtype or (input.dtype if input.dtype in _HALF else None)
         y, state = self._run(route, input, state, weights, lengths, None, resets, half)
         return y, state if self._cell.has_c else state[0]
-
-    def _initial(self, B: int) -> tuple[Tensor, ...]:
-        """What was learned to begin with; empty for zeros."""
-        if not self.learned_state:
-            return ()
-        return tuple(getattr(self, f"initial_{p}").expand(-1, B, -1) for p in self._cell.states)
 
     def step(self, x: Tensor, state: State | None = None) -> tuple[Tensor, Any]:
         """Output and state after one more observation, in constant time and memory.
@@ -301,10 +204,6 @@ class RecurrentLayer(nn.Module):
         """
         return gates(self, x, hx, lengths, resets)
 
-    def _pointwise(self, from_input: Tensor, from_state: Tensor, *state: Tensor) -> Tensor:
-        """The cell after its products: the new ``h``, before a projection."""
-        raise NotImplementedError
-
     def runtime(self, half: bool = False) -> Recurrent:
         """The layer in evaluation as a network on NumPy arrays, which needs no torch.
 
@@ -349,24 +248,6 @@ class RecurrentLayer(nn.Module):
         if self.bidirectional:
             found = [a + b for a, b in zip(found[::2], found[1::2], strict=True)]
         return found
-
-    def _six(self, weights: list[Tensor]) -> tuple[Tensor | None, ...]:
-        """W_ih, W_hh, b_ih, b_hh, W_hr, p of one direction, None for what is not there."""
-        code = self._cell.code
-        assert code is not None
-        six: list[Tensor | None] = [None] * 6
-        for slot, weight in zip(engine.SLOTS[code, len(weights)], weights, strict=True):
-            six[slot] = weight
-        return tuple(six)
-
-    def _state_shapes(self, B: int) -> tuple[tuple[int, ...], ...]:
-        rows = self.num_layers * (2 if self.bidirectional else 1)
-        h = (rows, B, self.proj_size or self.hidden_size)
-        return (h, *[(rows, B, self.hidden_size)] * (len(self._cell.states) - 1))
-
-    def _skips(self, number: int, x: Tensor, y: Tensor) -> bool:
-        """Whether a layer's input is added to its output (Wu et al. 2016, arXiv 1609.08144, section 3.1)."""
-        return self.residual and number > 0 and x.shape[-1] == y.shape[-1]
 
     # ---- the ways
 
@@ -455,62 +336,13 @@ class RecurrentLayer(nn.Module):
         if resets is not None or (lengths is not None and bool((lengths < 1).any())):
             state = () if hx is None else hx if isinstance(hx, tuple) else (hx,)
             weights = self._weights(type(self).__name__)
-            return self._forward_reference(x, state, lengths, resets, weights)
+            return forward_by_loop(self, x, state, lengths, resets, weights)
         T = x.shape[1 if self.batch_first else 0]
         assert lengths is not None
         packed = pack_padded_sequence(x, lengths, self.batch_first, enforce_sorted=False)
         output, last = super().forward(packed, hx)
         padded, _ = pad_packed_sequence(output, self.batch_first, total_length=T)
         return padded, last
-
-    def _forward_reference(
-        self,
-        x: Tensor,
-        state: tuple[Tensor, ...],
-        lengths: Tensor | None,
-        resets: Tensor | None,
-        weights: list[list[Tensor]],
-    ) -> tuple[Any, Any]:
-        """By the readable loop: differentiable as often as wanted, on any device."""
-        D, B = 2 if self.bidirectional else 1, x.shape[0 if self.batch_first else 1]
-        H, R = self.hidden_size, self.proj_size or self.hidden_size
-        if not state:
-            state = tuple(x.new_zeros(shape) for shape in self._state_shapes(B))
-        last: list[tuple[Tensor, ...]] = []
-        for number, ws in enumerate(weights):
-            if number:
-                x = F.dropout(x, self.dropout, self.training)
-            modifiers = regularisers.modifiers(self, x, B)
-            each, outputs = len(ws) // D, []
-            for d in range(D):
-                widths = (R, H, H)
-                own = (
-                    None if m is None else self._batch_first(m[..., d * w : (d + 1) * w])
-                    for m, w in zip(modifiers[:3], widths, strict=True)
-                )
-                scale, zone_h, zone_c = own
-                y, after = reference.layer(
-                    self._cell.name,
-                    self._batch_first(x),
-                    tuple(s[number * D + d] for s in state),
-                    self._six(ws[d * each : (d + 1) * each]),
-                    lengths=lengths,
-                    resets=resets,
-                    reverse=d == 1,
-                    scale=scale,
-                    zone_h=zone_h,
-                    zone_c=zone_c,
-                )
-                outputs.append(self._batch_first(y))
-                last.append(after)
-            y = torch.cat(outputs, dim=-1)
-            x = y + x if self._skips(number, x, y) else y
-        states = tuple(torch.stack(parts) for parts in zip(*last, strict=True))
-        return x, states if self._cell.has_c else states[0]
-
-    def _batch_first(self, x: Tensor) -> Tensor:
-        """``(B, T, ·)`` from the layer's own order, and back."""
-        return x if self.batch_first else x.transpose(0, 1)
 
     def _forward_symbolic(self, x: Proxy, *others: Any) -> tuple[Any, Any]:
         """A leaf of the graph that ``torch.fx`` records, as torch's layers are by their module's name."""
@@ -560,7 +392,7 @@ class RecurrentLayer(nn.Module):
             return cast("tuple[Any, Any]", super().forward(packed, hx))
         if route == "reference":
             x, counts = pad_packed_sequence(packed, self.batch_first)
-            y, last = self._forward_reference(x, state, counts, None, weights)
+            y, last = forward_by_loop(self, x, state, counts, None, weights)
             return pack_padded_sequence(y, counts, self.batch_first, enforce_sorted=False), last
         if order is not None:
             state = tuple(s.index_select(1, order) for s in state)
@@ -577,12 +409,6 @@ class RecurrentLayer(nn.Module):
         if back is not None:
             last = tuple(s.index_select(1, back) for s in last)
         return PackedSequence(y, sizes, order, back), last if self._cell.has_c else last[0]
-
-
-def take_options(arguments: dict[str, Any]) -> dict[str, Any]:
-    """The options that torch's layers have not, taken out of a constructor's keywords."""
-    names = (*_OPTIONS, "forget_bias")
-    return {name: arguments.pop(name) for name in names if name in arguments}
 
 
 def _autocast_dtype(weight: Tensor) -> torch.dtype | None:

@@ -11,7 +11,8 @@ from typing import Any
 
 from torch import nn
 
-from gatework.nn.layer import RecurrentLayer, take_options
+from gatework.nn.layer import RecurrentLayer
+from gatework.nn.options import take_options
 
 
 class LSTM(RecurrentLayer, nn.LSTM):  # forward takes `lengths` too

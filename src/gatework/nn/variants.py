@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from gatework.cells import CELLS
 from gatework.nn.engine import shapes_of
-from gatework.nn.layer import RecurrentLayer, take_options
+from gatework.nn.layer import RecurrentLayer
+from gatework.nn.options import take_options
 
 
 class Variant(RecurrentLayer):
