@@ -21,7 +21,7 @@ struct StepBack {
   const T* const* zone_h = nullptr;        // (slots) null: nothing stays
   const T* const* zone_c = nullptr;
   const T* const* dy = nullptr;            // (slots) rows of R; null: h is a projection and its gradient is in `dh`
-  T* const* dh = nullptr;                  // (slots) rows of Rp, projected only
+  T* const* dh = nullptr;                  // (slots) rows of Rp, of projections and of cells that take rows
   const T* const* kept = nullptr;          // (slots) planes
   const T* const* c = nullptr;             // (slots) planes
   const T* const* c_before = nullptr;      // (slots) planes
@@ -145,9 +145,9 @@ GW_ONCE void hidden_back(const StepBack<T>& s, const T* packed, Index R, Index b
           } else {
             dh = dh + V::load(carry);
           }
-          if (s.dh) {
+          if (takes_rows<Cell> || s.dh) {
             dh.store(s.dh[slot] + u);
-          } else {
+          } else if constexpr (!takes_rows<Cell>) {
             const V on = cell_back<Cell, T>(s, dh, slot, u);
             if (s.carries) on.store(carry);
           }
@@ -194,7 +194,7 @@ template <class Cell, class T>
 struct BackwardScratch {
   T *zeros = nullptr, *c_first = nullptr, *carry_h = nullptr, *carry_c = nullptr, *dh = nullptr;
   T *gradient[2] = {}, *output = nullptr, *pack_x = nullptr, *pack_h = nullptr, *pack_r = nullptr;
-  T* panel = nullptr;
+  T *panel = nullptr, *dparams = nullptr;
   const T **after = nullptr, **dy = nullptr, **kept = nullptr, **c = nullptr, **c_before = nullptr;
   const T **h_before = nullptr, **h_beside = nullptr, **h = nullptr, **x = nullptr;
   const T **zone_h = nullptr, **zone_c = nullptr, **scale_after = nullptr;
@@ -220,7 +220,8 @@ struct BackwardScratch {
     carry_c = cut.take(s.slots * Cell::cells * job.Hp);
     h_scaled = cut.take(job.scale.data ? most * Rp : 0);
     for (T*& g : gradient) g = cut.take(most * gradient_pitch<Cell, T>(job));
-    dh = cut.take(job.P ? most * Rp : 0);
+    dh = cut.take(takes_rows<Cell> ? s.slots * Rp : job.P ? most * Rp : 0);
+    dparams = cut.take(takes_rows<Cell> ? job.team * Cell::params * job.Hp : 0);
     first = cut.take(s.slots * Rp);
     output = cut.take(job.P ? most * job.Hp : 0);
     pack_x = cut.take(outer_tiles<T>(job.I) * outer_width<T>() * most);
@@ -407,6 +408,12 @@ void backward_job(const Job<T>& job) {
   const BackwardScratch<Cell, T> f(job, job.scratch);
   const Index Rp = padded<T>(job.R), pitch = gradient_pitch<Cell, T>(job);
   if (job.rank == 0) begin_back<Cell, T>(job, f);
+  const Index params = Cell::params * job.Hp;
+  T* dparams = job.dparams;
+  if constexpr (takes_rows<Cell>) {
+    for (Index j = 0; shard.steps && j < shard.active[0]; ++j) f.dh_rows[j] = f.dh + j * Rp;
+    if (dparams) clear(dparams = f.dparams + job.rank * params, params);
+  }
   sync(job);
   const bool carries = Cell::reads_h || job.zone_h.data;
   const Share hidden = share_of(job, panels_of<T>(Rp)), units = share_of(job, panels_of<T>(job.Hp));
@@ -428,11 +435,12 @@ void backward_job(const Job<T>& job) {
       }
       StepBack<T> step;
       step.H = job.H, step.Hp = job.Hp, step.K = Cell::gates * job.Hp, step.carries = carries, step.decay = job.decay;
-      step.params = job.params, step.dparams = job.dparams, step.after = f.after;
+      step.params = job.params, step.dparams = dparams, step.after = f.after;
       step.scale_after = f.scale_after, step.dscale_after = f.dscale_after;
       if (f.zone_h) step.zone_h = f.zone_h + row;
       if (f.zone_c) step.zone_c = f.zone_c + row;
       if (job.P) step.dh = f.dh_rows + row, step.output = f.outputs + row;
+      if (takes_rows<Cell>) step.dh = f.dh_rows;
       if (job.resets) step.reset = f.reset + row;
       step.dy = f.dy + row, step.kept = f.kept + row, step.c = f.c + row, step.c_before = f.c_before + row;
       step.h_beside = f.h_beside + row, step.h = f.h + row, step.gradient = f.gradients + row;
@@ -445,6 +453,10 @@ void backward_job(const Job<T>& job) {
           projection_back<Cell, T>(step, job.packed_r, Rp, n, units);
         }
       }
+      if constexpr (takes_rows<Cell>) {
+        sync(job);
+        rows_back<Cell, T>(step, share_of(job, n));
+      }
       sync(job);
       later = gradient + row * pitch;
     }
@@ -455,6 +467,7 @@ void backward_job(const Job<T>& job) {
     for (Index j = 0; shard.steps && j < shard.active[0]; ++j)
       f.after[j] = is_reset(job, j, 0) ? f.zeros : later + j * pitch + h_first * job.Hp;
     end_back<Cell, T>(job, f, carries);
+    for (Index i = 0; takes_rows<Cell> && dparams && i < job.team * params; ++i) job.dparams[i % params] += f.dparams[i];
   }
 }
 

@@ -3,14 +3,15 @@
 
 #include "cells/cell.h"
 #include "pack.h"
+#include "rows.h"
 #include "walk.h"
 
 namespace gatework::GATEWORK_PATH {
 
 // out[row][column] = a[row] . panels[column] (+ bias[column]), for the panels first..last of `columns`, of
 // which `real` are stored.
-template <class T>
-GW_ONCE void product(const T* const* a, Index rows, Index K, const T* packed, const T* bias, Index columns,
+template <class T, class W>
+GW_ONCE void product(const T* const* a, Index rows, Index K, const W* packed, const T* bias, Index columns,
                     Index real, T* const* out, Index first, Index last) {
   Buffer<T> buffer;
   for (Index p = first; p < last; ++p) {
@@ -18,16 +19,16 @@ GW_ONCE void product(const T* const* a, Index rows, Index K, const T* packed, co
     const int nv = vectors_at<T>(column, columns);
     const Index n = within(real - column, nv * Vec<T>::N);
     const bool whole = n == nv * Vec<T>::N;
-    const T* panel = packed + column * K;
+    const W* panel = packed + column * K;
     const T* b = bias ? bias + column : nullptr;
     if (!whole) buffer.shape(nv);
     for_row_tiles(rows_of<T>(nv), 0, rows, [&](Index row, int m) {
       if (whole) {
         T* to[most_rows];
         for (int i = 0; i < m; ++i) to[i] = out[row + i] + column;
-        tile_of<T>(m, nv)(a + row, panel, K, b, to);
+        tile_of<T, W>(m, nv)(a + row, panel, K, b, to);
       } else {
-        tile_of<T>(m, nv)(a + row, panel, K, b, buffer.rows);
+        tile_of<T, W>(m, nv)(a + row, panel, K, b, buffer.rows);
         for (int i = 0; i < m; ++i) copy(out[row + i] + column, buffer.rows[i], n);
       }
     });
@@ -46,17 +47,12 @@ struct Step {
   const T* const* zone_h = nullptr;     // (slots) rows of H; null: nothing stays
   const T* const* zone_c = nullptr;
   T* const* gates = nullptr;            // (slots) in: products with x; kept: what backward needs
+  T* const* sums = nullptr;             // (slots) products with h, planes of Hp; of cells that take rows
   T* const* c = nullptr;                // (slots) planes of Hp
   T* const* out = nullptr;              // (slots) rows of H, or of Hp where they are scratch
   Index out_width = 0;
   bool keep = false;
 };
-
-// A vector of a row that may end within it.
-template <class T>
-GW_INLINE Vec<T> load_within(const T* p, int real) {
-  return real >= Vec<T>::N ? Vec<T>::load(p) : Vec<T>::load(p, real);
-}
 
 // What is carried beside h: the caller's rows of C*H to planes of Hp, and back.
 template <class Cell, class T>
@@ -145,6 +141,15 @@ inline void step_all(const Step<T>& s, const T* packed, const T* bias_h, Index n
   }
 }
 
+// The same of a cell that takes rows: first all products, each member some of their columns, then each some slots.
+template <class Cell, class T>
+inline void step_all_rows(const Job<T>& job, const Step<T>& s, const T* packed, Index n, Share columns) {
+  product<T>(s.h_before, n, s.R, packed, nullptr, Cell::gates * s.Hp, Cell::gates * s.Hp, s.sums, columns.first,
+             columns.last);
+  sync(job);
+  step_rows<Cell, T>(s, share_of(job, n));
+}
+
 // A row of zeros serves as h and as what is carried beside it.
 template <class Cell, class T>
 GW_INLINE Index zeros_size(const Job<T>& job) {
@@ -156,10 +161,10 @@ GW_INLINE Index zeros_size(const Job<T>& job) {
 template <class Cell, class T>
 struct ForwardScratch {
   T *zeros = nullptr, *c_first = nullptr, *c_now = nullptr, *before_projection = nullptr, *inputs = nullptr;
-  T* h_scaled = nullptr;
+  T *h_scaled = nullptr, *sums = nullptr;
   const T **h_before = nullptr, **h_beside = nullptr, **c_before = nullptr, **x = nullptr;
   const T **zone_h = nullptr, **zone_c = nullptr;
-  T **c = nullptr, **out = nullptr, **y = nullptr, **inputs_rows = nullptr;
+  T **c = nullptr, **out = nullptr, **y = nullptr, **inputs_rows = nullptr, **sums_rows = nullptr;
   Index chunk_rows = 0, used = 0;
 
   ForwardScratch(const Job<T>& job, T* memory) {
@@ -182,6 +187,7 @@ struct ForwardScratch {
     h_scaled = cut.take(job.scale.data ? widest * padded<T>(job.R) : 0);
     before_projection = cut.take(job.P ? widest * job.Hp : 0);
     inputs = cut.take(keeps_gates ? 0 : most * pitch);
+    sums = cut.take(takes_rows<Cell> && !keeps_gates ? widest * Cell::gates * job.Hp : 0);
     // pointers: each member of a team has its own
     for (int member = 0; member < job.team; ++member) {
       const T** own_h = cut.template take<const T*>(widest);
@@ -194,12 +200,13 @@ struct ForwardScratch {
       T** own_now = cut.template take<T*>(widest);
       T** own_out = cut.template take<T*>(widest);
       T** own_y = cut.template take<T*>(widest);
+      T** own_sums = cut.template take<T*>(takes_rows<Cell> ? widest : 0);
       if (member == job.rank) {
         h_before = own_h, c_before = own_c, x = own_x, inputs_rows = own_rows;
         h_beside = job.scale.data ? own_beside : own_h;
         if (job.zone_h.data) zone_h = own_zone_h;
         if (job.zone_c.data) zone_c = own_zone_c;
-        c = own_now, out = own_out, y = own_y;
+        c = own_now, out = own_out, y = own_y, sums_rows = own_sums;
       }
     }
     used = cut.used;
@@ -265,14 +272,15 @@ void forward_job(const Job<T>& job) {
   const bool keeps_gates = job.gates && Cell::saved;
   constexpr Index C = Cell::cells;
   const Index pitch = (keeps_gates ? Cell::saved : Cell::x_planes) * job.Hp;
-  const Index columns = Cell::x_planes * job.Hp;
+  const Index columns = Cell::x_planes * job.Hp, of_x = keeps_gates ? place_of_x<Cell>() * job.Hp : 0;
   if (job.rank == 0) {
     clear(f.zeros, zeros_size<Cell>(job));
     first_cells<Cell>(job, f.c_first);
   }
   sync(job);
   const Share input_panels = share_of(job, panels_of<T>(columns));
-  const Share unit_panels = share_of(job, step_panels<Cell, T>(job.H));
+  const Share unit_panels = share_of(
+      job, takes_rows<Cell> ? panels_of<T>(Cell::gates * job.Hp) : step_panels<Cell, T>(job.H));
   const Share output_panels = share_of(job, panels_of<T>(padded<T>(job.P)));
   Step<T> step;
   step.H = job.H, step.Hp = step.pitch = job.Hp, step.R = job.R, step.params = job.params;
@@ -285,7 +293,8 @@ void forward_job(const Job<T>& job) {
     for (Index s = begin; s < end; ++s) {
       for (Index j = 0; j < shard.active[s]; ++j, ++rows) {
         f.x[rows] = row_of<T>(job, job.x, j, s);
-        f.inputs_rows[rows] = keeps_gates ? job.gates + saved_row(job, j, s) * pitch : f.inputs + rows * pitch;
+        f.inputs_rows[rows] =
+            of_x + (keeps_gates ? job.gates + saved_row(job, j, s) * pitch : f.inputs + rows * pitch);
       }
     }
     product<T>(f.x, rows, job.I, job.packed_x, job.bias_x, columns, columns, f.inputs_rows, input_panels.first,
@@ -312,10 +321,17 @@ void forward_job(const Job<T>& job) {
         if (f.zone_h) f.zone_h[j] = row_of<T>(job, job.zone_h, j, s);
         if (f.zone_c) f.zone_c[j] = row_of<T>(job, job.zone_c, j, s);
         if (job.P) f.out[j] = f.before_projection + j * job.Hp;
+        if constexpr (takes_rows<Cell>)
+          f.sums_rows[j] = keeps_gates ? f.inputs_rows[rows + j] + columns : f.sums + j * Cell::gates * job.Hp;
       }
       if (job.scale.data) scale_step<Cell, T>(job, f, s, n);
       step.gates = f.inputs_rows + rows;
-      step_all<Cell, T>(step, job.packed_h, job.bias_h, n, unit_panels);
+      if constexpr (takes_rows<Cell>) {
+        step.sums = f.sums_rows;
+        step_all_rows<Cell, T>(job, step, job.packed_h, n, unit_panels);
+      } else {
+        step_all<Cell, T>(step, job.packed_h, job.bias_h, n, unit_panels);
+      }
       sync(job);
       if (job.P) {
         product<T>(f.out, n, job.H, job.packed_r, nullptr, padded<T>(job.P), job.P, f.y,

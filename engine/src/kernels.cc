@@ -6,6 +6,7 @@
 
 #include "backward.h"
 #include "cells/gru.h"
+#include "cells/layer_norm.h"
 #include "cells/lstm.h"
 #include "cells/minimal.h"
 #include "cells/rnn.h"
@@ -54,8 +55,13 @@ void pack(Packing what, const Weights& weights, Index I, Index H, Index P, T* ou
       return pack_planes<T>(w_ih, Cell::x_gate, Cell::x_planes, H, I, out, p.first, p.last);
     }
     case Packing::hidden: {
-      const Part p(step_panels<Cell, T>(H), part, parts);
-      return pack_step<Cell, T>(w_hh, H, R, out, p.first, p.last);
+      if constexpr (takes_rows<Cell>) {
+        const Part p(panels_of<T>(Cell::gates * Hp), part, parts);
+        return pack_planes<T>(w_hh, Cell::h_gate, Cell::gates, H, R, out, p.first, p.last);
+      } else {
+        const Part p(step_panels<Cell, T>(H), part, parts);
+        return pack_step<Cell, T>(w_hh, H, R, out, p.first, p.last);
+      }
     }
     case Packing::projection: {
       const Part p(panels_of<T>(Pp), part, parts);
@@ -179,7 +185,8 @@ constexpr Index stream_rows = 64;
 
 template <class Cell, class T>
 Index stream_scratch(Index B, Index H) {
-  return (1 + Cell::cells) * (B < stream_rows ? B : stream_rows) * padded<T>(H);
+  const Index products = takes_rows<Cell> ? Cell::x_planes + Cell::gates : 0;
+  return (1 + Cell::cells + products) * (B < stream_rows ? B : stream_rows) * padded<T>(H);
 }
 
 template <class Cell, class T, class W>
@@ -199,7 +206,12 @@ void step_of_stream(const StreamLayer<T>& s, Index B) {
     }
     const StreamStep<T> step{s.I, s.H, Hp, R, s.bias_x, s.bias_h, s.params, s.zone_h ? zone_h : nullptr,
                              s.zone_c ? zone_c : nullptr, x, h_before, c, out};
-    stream_step<Cell, T, W>(step, static_cast<const W*>(s.panels), n);
+    if constexpr (takes_rows<Cell>) {
+      stream_step_rows<Cell, T, W>(step, static_cast<const W*>(s.panels), n,
+                                   s.scratch + n * (1 + Cell::cells) * Hp);
+    } else {
+      stream_step<Cell, T, W>(step, static_cast<const W*>(s.panels), n);
+    }
     if (s.P)
       product<T>(out, n, s.H, s.packed_r, nullptr, padded<T>(s.P), s.P, h, 0, panels_of<T>(padded<T>(s.P)));
     for (Index i = 0; i < n; ++i) {
@@ -214,10 +226,19 @@ Index sequence_scratch(Index B, Index steps, Index H) {
   return SequenceScratch<Cell, T>(B, steps, padded<T>(H), nullptr).used;
 }
 
+template <class Cell, class T, class W>
+constexpr void (*sequence_of_stream())(const StreamLayer<T>&, Index, Index, T*) {
+  if constexpr (takes_rows<Cell>) {
+    return stream_sequence_rows<Cell, T, W>;
+  } else {
+    return stream_sequence<Cell, T, W>;
+  }
+}
+
 template <class Cell, class T>
 constexpr void (*half_sequence())(const StreamLayer<T>&, Index, Index, T*) {
   if constexpr (sizeof(T) == 4) {
-    return stream_sequence<Cell, T, std::uint16_t>;
+    return sequence_of_stream<Cell, T, std::uint16_t>();
   } else {
     return nullptr;
   }
@@ -239,7 +260,7 @@ constexpr CellKernels<T> cell_kernels() {
           forward_job<Cell, T>, backward_job<Cell, T>, small_job<Cell, T>, small_scratch<Cell, T>,
           unpack<Cell, T>, unpack_bias<Cell, T>, unpack_params<Cell, T>,
           size_of_stream<Cell, T>, stream_scratch<Cell, T>, pack_for_stream<Cell, T>, step_of_stream<Cell, T, T>,
-          half_step<Cell, T>(), sequence_scratch<Cell, T>, stream_sequence<Cell, T, T>, half_sequence<Cell, T>(),
+          half_step<Cell, T>(), sequence_scratch<Cell, T>, sequence_of_stream<Cell, T, T>(), half_sequence<Cell, T>(),
           Cell::saved, Cell::cells, Cell::x_planes, Cell::gates, Cell::planes, Cell::params, Cell::zones, Cell::projects};
 }
 
@@ -257,7 +278,8 @@ struct List {
 using All = List<Lstm, Gru, Rnn<false>, Rnn<true>, LstmOf<peepholes>, LstmOf<no_input_gate | coupled | peepholes>,
                  LstmOf<no_forget_gate | peepholes>, LstmOf<no_input_gate | peepholes>,
                  LstmOf<no_output_gate | peepholes>, LstmOf<no_input_activation | peepholes>,
-                 LstmOf<no_output_activation | peepholes>, Slstm, MinLstm, MinGru>;
+                 LstmOf<no_output_activation | peepholes>, Slstm, MinLstm, MinGru,
+                 LayerNormLstm, LayerNormGru>;
 
 constexpr Kernels make_table() {
   Kernels k{};

@@ -40,7 +40,8 @@ GW_ONCE Vec<T> dots(const T* w, Index rows, const T* a, Index K) {
 
 template <class Cell, class T>
 constexpr Index small_scratch(Index H, Index R) {
-  return 2 * padded<T>(R) + (Cell::cells * 2 + 1 + Cell::x_planes) * padded<T>(H);
+  const Index planes = Cell::x_planes + (takes_rows<Cell> ? Cell::gates : 0);
+  return 2 * padded<T>(R) + (Cell::cells * 2 + 1 + planes) * padded<T>(H);
 }
 
 // Like forward_job in inference, one sequence after the other.  job.packed_x, packed_h, packed_r are
@@ -55,6 +56,7 @@ void small_job(const Job<T>& job) {
   T* c = cut.take(Cell::cells * job.Hp);
   T* out = cut.take(job.Hp);
   T* inputs = cut.take(Cell::x_planes * job.Hp);
+  T* sums = cut.take(takes_rows<Cell> ? Cell::gates * job.Hp : 0);
   Buffer<T> products;
   products.shape(Cell::gates);
   clear(zeros, job.R);
@@ -91,9 +93,15 @@ void small_job(const Job<T>& job) {
         }
         for (int g = 0; g < Cell::gates; ++g) {
           const V sum = dots<T>(job.packed_h + (Cell::h_gate[g] * job.H + u0) * job.R, units, h_row[0], job.R);
-          (sum + V::load(job.bias_h + g * job.Hp + u0)).store(products.data + g * N);
+          (sum + V::load(job.bias_h + g * job.Hp + u0))
+              .store(takes_rows<Cell> ? sums + g * job.Hp + u0 : products.data + g * N);
         }
-        step_cells<Cell, T>(step, products, 0, 1, u0, 1);
+        if constexpr (!takes_rows<Cell>) step_cells<Cell, T>(step, products, 0, 1, u0, 1);
+      }
+      if constexpr (takes_rows<Cell>) {
+        T* sums_row[1] = {sums};
+        step.sums = sums_row;
+        step_rows<Cell, T>(step, {0, 1});
       }
       if (job.P) {
         for (Index p0 = 0; p0 < job.P; p0 += N) {

@@ -15,6 +15,12 @@ constexpr Index stream_size(Index I, Index H, Index R) {
 template <class Cell, class T>
 inline void pack_stream(const T* w_ih, const T* w_hh, Index I, Index H, Index R, T* out) {
   constexpr Index N = Vec<T>::N, W = max_unit_vectors<Cell>() * N;
+  if constexpr (takes_rows<Cell>) {  // planes, all of x and then all of h: no unit is ready before all sums are
+    const Index X = Cell::x_planes * padded<T>(H), G = Cell::gates * padded<T>(H);
+    pack_planes<T>(w_ih, Cell::x_gate, Cell::x_planes, H, I, out, 0, panels_of<T>(X));
+    pack_planes<T>(w_hh, Cell::h_gate, Cell::gates, H, R, out + X * I, 0, panels_of<T>(G));
+    return;
+  }
   const auto part = [&](const T* w, const int* gate, Index gates, Index K, Index u0, Index vectors) {
     for (Index v = 0; v < vectors; ++v) {
       for (Index g = 0; g < gates; ++g) {
@@ -81,6 +87,29 @@ void stream_step(const StreamStep<T>& s, const W* panel, Index B) {
   }
 }
 
+// The same of a cell that takes rows; `memory` for B rows of its products.
+template <class Cell, class T, class W>
+void stream_step_rows(const StreamStep<T>& s, const W* panels, Index B, T* memory) {
+  const Index X = Cell::x_planes * s.Hp, G = Cell::gates * s.Hp;
+  T *inputs[most_rows], *sums[most_rows];
+  for (Index b = 0; b < B; b += most_rows) {
+    const Index n = B - b < most_rows ? B - b : most_rows;
+    for (Index i = 0; i < n; ++i) {
+      inputs[i] = memory + (b + i) * (X + G);
+      sums[i] = inputs[i] + X;
+    }
+    product<T>(s.x + b, n, s.I, panels, s.bias_x, X, X, inputs, 0, panels_of<T>(X));
+    product<T>(s.h_before + b, n, s.R, panels + X * s.I, nullptr, G, G, sums, 0, panels_of<T>(G));
+    Step<T> step;
+    step.H = s.H, step.Hp = step.pitch = step.out_width = s.Hp, step.R = s.R, step.params = s.params;
+    step.gates = inputs, step.sums = sums, step.h_before = step.h_beside = s.h_before + b;
+    if (s.zone_h) step.zone_h = s.zone_h + b;
+    if (s.zone_c) step.zone_c = s.zone_c + b;
+    step.c_before = const_cast<const T* const*>(s.c) + b, step.c = s.c + b, step.out = s.out + b;
+    step_rows<Cell, T>(step, {0, n});
+  }
+}
+
 // Steps of B sequences whose products with x are made together: about 256 KB of them stay in the L2 cache.
 template <class Cell, class T>
 GW_INLINE Index sequence_chunk(Index B, Index steps, Index Hp) {
@@ -91,7 +120,7 @@ GW_INLINE Index sequence_chunk(Index B, Index steps, Index Hp) {
 
 template <class Cell, class T>
 struct SequenceScratch {
-  T *inputs = nullptr, *c = nullptr, *out = nullptr;
+  T *inputs = nullptr, *c = nullptr, *out = nullptr, *sums = nullptr;
   const T **x = nullptr, **h_before = nullptr, **zone_h = nullptr, **zone_c = nullptr;
   T **inputs_rows = nullptr, **gates = nullptr, **c_rows = nullptr, **out_rows = nullptr, **y_rows = nullptr;
   Index chunk, used;
@@ -102,6 +131,7 @@ struct SequenceScratch {
     inputs = cut.take(rows * Cell::x_planes * Hp);
     c = cut.take(B * Cell::cells * Hp);
     out = cut.take(B * Hp);
+    sums = cut.take(takes_rows<Cell> ? B * Cell::gates * Hp : 0);
     x = cut.template take<const T*>(rows);
     h_before = cut.template take<const T*>(B);
     zone_h = cut.template take<const T*>(B);
@@ -185,6 +215,49 @@ void stream_sequence(const StreamLayer<T>& s, Index B, Index steps, T* y) {
   for (Index b = 0; b < B; ++b) {
     copy(s.h + b * R, y + (b * steps + steps - 1) * R, R);
     give_cells<Cell>(s.c + b * Cell::cells * s.H, f.c_rows[b], s.H, Hp);
+  }
+}
+
+// The same of a cell that takes rows, which has no projection.
+template <class Cell, class T, class W>
+void stream_sequence_rows(const StreamLayer<T>& s, Index B, Index steps, T* y) {
+  const Index H = s.H, Hp = padded<T>(H), X = Cell::x_planes * Hp, G = Cell::gates * Hp;
+  const W* panels = static_cast<const W*>(s.panels);
+  SequenceScratch<Cell, T> f(B, steps, Hp, s.scratch);
+  for (Index b = 0; b < B; ++b) {
+    f.c_rows[b] = f.c + b * Cell::cells * Hp;
+    f.gates[b] = f.sums + b * G;
+    f.zone_h[b] = s.zone_h, f.zone_c[b] = s.zone_c;
+    take_cells<Cell>(f.c_rows[b], s.c + b * Cell::cells * H, H, Hp);
+  }
+  Step<T> step;
+  step.H = step.R = step.out_width = H, step.Hp = step.pitch = Hp, step.params = s.params;
+  step.h_before = step.h_beside = f.h_before, step.c_before = const_cast<const T* const*>(f.c_rows);
+  step.sums = f.gates, step.c = f.c_rows, step.out = f.y_rows;
+  if (s.zone_h) step.zone_h = f.zone_h;
+  if (s.zone_c) step.zone_c = f.zone_c;
+  for (Index begin = 0; begin < steps; begin += f.chunk) {
+    const Index end = begin + f.chunk < steps ? begin + f.chunk : steps, rows = (end - begin) * B;
+    for (Index t = begin, row = 0; t < end; ++t) {
+      for (Index b = 0; b < B; ++b, ++row) {
+        f.x[row] = s.x + (b * steps + t) * s.I;
+        f.inputs_rows[row] = f.inputs + row * X;
+      }
+    }
+    product<T>(f.x, rows, s.I, panels, s.bias_x, X, X, f.inputs_rows, 0, panels_of<T>(X));
+    for (Index t = begin; t < end; ++t) {
+      for (Index b = 0; b < B; ++b) {
+        f.y_rows[b] = y + (b * steps + t) * H;
+        f.h_before[b] = t ? f.y_rows[b] - H : s.h + b * H;
+      }
+      product<T>(f.h_before, B, H, panels + X * s.I, nullptr, G, G, f.gates, 0, panels_of<T>(G));
+      step.gates = f.inputs_rows + (t - begin) * B;
+      step_rows<Cell, T>(step, {0, B});
+    }
+  }
+  for (Index b = 0; b < B; ++b) {
+    copy(s.h + b * H, y + (b * steps + steps - 1) * H, H);
+    give_cells<Cell>(s.c + b * Cell::cells * H, f.c_rows[b], H, Hp);
   }
 }
 

@@ -66,6 +66,12 @@ GW_INLINE Index chunk_end(const Job<T>& job, Index step, Index rows) {
   return step;
 }
 
+// A vector of a row that may end within it.
+template <class T>
+GW_INLINE Vec<T> load_within(const T* p, int real) {
+  return real >= Vec<T>::N ? Vec<T>::load(p) : Vec<T>::load(p, real);
+}
+
 template <class T>
 GW_INLINE void copy(T* to, const T* from, Index n) {
   for (Index i = 0; i < n; ++i) to[i] = from[i];

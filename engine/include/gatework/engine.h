@@ -27,8 +27,10 @@ enum class Cell : int {
   slstm,
   min_lstm,
   min_gru,
+  layer_norm_lstm,
+  layer_norm_gru,
 };
-inline constexpr int cell_count = 14;
+inline constexpr int cell_count = 16;
 
 // What must be known of a cell to give it its arrays.
 struct Traits {

@@ -14,6 +14,8 @@
 //                this row's part; returns the part of the gradient of h' that does not go through the products
 //   state        c[0] once more from what forward kept (zoneout's c is another); cells with `zones` only
 //   output       what a projection is applied to; cells with `projects` only
+//
+// A cell with `rows` takes whole rows instead of vectors: see ../rows.h.
 #pragma once
 
 #include "../math.h"
@@ -23,6 +25,15 @@ namespace gatework::GATEWORK_PATH {
 // Arrays of C++ have at least one element.
 constexpr int some(int n) { return n > 0 ? n : 1; }
 constexpr int larger(int a, int b) { return a > b ? a : b; }
+
+// Whether a cell needs all sums of a row first, and where in what is kept the products with x are then.
+template <class Cell>
+inline constexpr bool takes_rows = requires { Cell::rows; };
+template <class Cell>
+constexpr int place_of_x() {
+  if constexpr (takes_rows<Cell>) return Cell::x_at;
+  else return 0;
+}
 
 // Values of a unit on the way through a cell: in from x, out to backward.
 template <class Cell>

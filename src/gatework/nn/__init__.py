@@ -9,6 +9,7 @@ from gatework.nn.decay import GRUD
 from gatework.nn.feedforward import FeedForward
 from gatework.nn.full_gate import FullGateLSTM
 from gatework.nn.initialise import initialise
+from gatework.nn.layer_norm import LayerNormGRU, LayerNormLSTM
 from gatework.nn.making import make
 from gatework.nn.mlstm import MLSTM
 from gatework.nn.recurrent import GRU, LSTM, RNN
@@ -46,6 +47,8 @@ __all__ = [
     "LSTMWithoutInputGate",
     "LSTMWithoutOutputActivation",
     "LSTMWithoutOutputGate",
+    "LayerNormGRU",
+    "LayerNormLSTM",
     "MinGRU",
     "MinLSTM",
     "PeepholeLSTM",

@@ -11,6 +11,7 @@ from gatework.cells import CELLS
 from gatework.errors import ConfigError, nearest
 from gatework.nn.decay import GRUD
 from gatework.nn.full_gate import FullGateLSTM
+from gatework.nn.layer_norm import LayerNormGRU, LayerNormLSTM
 from gatework.nn.mlstm import MLSTM
 from gatework.nn.recurrent import GRU, LSTM, RNN
 from gatework.nn.variants import VARIANTS
@@ -20,6 +21,8 @@ _LAYERS: dict[str, Callable[..., nn.Module]] = {
     "GRU": GRU,
     "GRUD": GRUD,
     "LSTM": LSTM,
+    "LayerNormGRU": LayerNormGRU,
+    "LayerNormLSTM": LayerNormLSTM,
     "MLSTM": MLSTM,
     "RNN": RNN,
     **VARIANTS,

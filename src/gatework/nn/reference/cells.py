@@ -97,6 +97,32 @@ def mingru(x: Tensor, h: Tensor, state: State, p: Tensor | None) -> State:
     return ((1 - z) * state[0] + z * n,)
 
 
+def _normal(sums: Tensor, gain: Tensor) -> Tensor:
+    """``gain * (a - mean) / sqrt(variance + 1e-5)``, Ba, Kiros & Hinton 2016, equation 4; gain ``(n, H)``."""
+    gain = gain.flatten()
+    return F.layer_norm(sums, gain.shape, gain, eps=1e-5)
+
+
+def layernorm(x: Tensor, h: Tensor, state: State, p: Tensor | None) -> State:
+    """Ba, Kiros & Hinton 2016, equations 20 to 22; p: gains of x, of h, biases, gain and bias of c."""
+    p = x.new_zeros(14, x.shape[-1] // 4) if p is None else p
+    sums = _normal(x, p[:4]) + _normal(h, p[4:8]) + p[8:12].flatten()
+    i, f, g, o = sums.chunk(4, dim=-1)
+    c = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
+    return o.sigmoid() * (_normal(c, p[12:13]) + p[13]).tanh(), c
+
+
+def layernorm_gru(x: Tensor, h: Tensor, state: State, p: Tensor | None) -> State:
+    """Ba, Kiros & Hinton 2016, supplementary material; p: gains of x, of h, biases, h's bias of n."""
+    H = x.shape[-1] // 3
+    p = x.new_zeros(10, H) if p is None else p
+    gates = _normal(x[..., : 2 * H], p[:2]) + _normal(h[..., : 2 * H], p[3:5]) + p[6:8].flatten()
+    r, z = gates.sigmoid().chunk(2, dim=-1)
+    n_x = _normal(x[..., 2 * H :], p[2:3]) + p[8]
+    n = (n_x + r * (_normal(h[..., 2 * H :], p[5:6]) + p[9])).tanh()
+    return ((1 - z) * n + z * state[0],)
+
+
 POINTWISE: dict[str, Pointwise] = {
     "lstm": lstm,
     "gru": gru,
@@ -112,4 +138,6 @@ POINTWISE: dict[str, Pointwise] = {
     "slstm": slstm,
     "minlstm": minlstm,
     "mingru": mingru,
+    "layernorm": layernorm,
+    "layernorm_gru": layernorm_gru,
 }
