@@ -27,6 +27,7 @@ class Cell(NamedTuple):
     states: tuple[str, ...] = ("h",)  # what a state holds, the output first
     parameters: tuple[str, ...] = ()  # vectors of H beside the matrices, rows of weight_p
     planes: tuple[str, ...] = ()  # what the engine keeps of each step for backward
+    unseen: int = 0  # what it keeps behind those, such as sums: no gates to look at
     projects: bool = False  # whether it can have a projection
     zones: bool = False  # whether zoneout of c goes with it
     keeps: str = (
@@ -275,6 +276,7 @@ CELLS: dict[str, Cell] = {
                 *("gain_c", "bias_c"),
             ),
             planes=("i", "f", "g", "o"),
+            unseen=9,
             keeps="f",
             zones=True,
         ),
@@ -293,6 +295,7 @@ CELLS: dict[str, Cell] = {
                 *("bias_r", "bias_z", "bias_n", "bias_h_n"),
             ),
             planes=("r", "z", "n"),
+            unseen=7,
             keeps="z",
         ),
         Cell(

@@ -28,6 +28,11 @@ def layer_of(cell: str, **options: Any) -> Any:
 def blocks(layer: Any, kind: str, gates: str) -> list[dict[str, Tensor]]:
     """Of every layer and direction the rows of each gate."""
     own = [p.detach() for n, p in layer.named_parameters() if n.startswith(kind)]
+    behind = [f"bias_{gate}" for gate in gates]
+    rows = layer._cell.parameters
+    if kind == "bias_ih" and set(behind) <= set(rows):  # those of normalised sums
+        own = [p.detach() for n, p in layer.named_parameters() if n.startswith("weight_p")]
+        own = [p[[rows.index(name) for name in behind]].flatten() for p in own]
     return [dict(zip(gates, p.split(H), strict=True)) for p in own]
 
 
@@ -73,7 +78,7 @@ def test_an_open_gate_does_keep(cell: str) -> None:
     initialise(layer, chrono=1e6, orthogonal=False)
     with torch.no_grad():
         for name, p in layer.named_parameters():
-            if name.startswith("weight"):
+            if name.startswith("weight") and not name.startswith("weight_p"):
                 p.mul_(0.1)
     x, state = torch.randn(1, 3), None
     _, state = layer.step(x, state)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gatework.insight.watch import recurrent_layers
 from gatework.nn.gates import cell_of
@@ -30,6 +30,14 @@ def describe(model: nn.Module) -> dict[str, Any]:
     }
 
 
+def _three(bias: Tensor) -> dict[str, float]:
+    return {
+        "mean": float(bias.mean()),
+        "least": float(bias.min()),
+        "largest": float(bias.max()),
+    }
+
+
 def _layer(name: str, layer: Any) -> dict[str, Any]:
     row, H = cell_of(layer), layer.hidden_size
     parameters = dict(layer.named_parameters())
@@ -37,12 +45,12 @@ def _layer(name: str, layer: Any) -> dict[str, Any]:
     if "f" in row.x_gates:
         first = row.x_gates.index("f") * H
         for key in parameters:
+            if key.startswith("weight_p") and "bias_f" in row.parameters:  # behind a normalisation
+                biases.append(_three(parameters[key].detach()[row.parameters.index("bias_f")]))
             if key.startswith("bias_ih"):
                 both = [parameters[key], parameters.get(key.replace("_ih", "_hh"))]
                 parts = [b.detach()[first : first + H] for b in both if b is not None]
-                total = torch.stack(parts).sum(dim=0)
-                numbers = (float(total.mean()), float(total.min()), float(total.max()))
-                biases.append(dict(zip(("mean", "least", "largest"), numbers, strict=True)))
+                biases.append(_three(torch.stack(parts).sum(dim=0)))
     return {
         "name": name,
         "cell": row.name,

@@ -134,10 +134,7 @@ def read(
     B, T = shape
     where, valid = _rows(B, T, lengths)
     N, Hp, beside = int(valid.sum()), _padded(H, saved.dtype), row.states[1:]
-    # planes that are kept, gates first; layer normalisation keeps its sums as well
-    assert row.code is not None
-    kept = engine.saved_per_row(row.code, saved.dtype, (1, 1, 1, 1, H, 0))
-    each = max(kept // Hp - len(beside), len(row.planes))
+    each = len(row.planes) + row.unseen
     columns = (each + len(beside)) * Hp
     if saved.numel() != directions * N * columns:
         raise ValueError(

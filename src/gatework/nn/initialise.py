@@ -78,7 +78,7 @@ def initialise(
     signs = keeping_gates(cell)
     if forget_bias is not None and "f" in signs:
         signs.pop("i", None)
-    biases = [n for n, _ in layer.named_parameters(recurse=False) if n.startswith("bias_ih")]
+    biases = _bias_names(layer, cell)
     if chrono is not None or forget_bias is not None:
         option = "chrono" if chrono is not None else "forget_bias"
         usable = bool(signs) if chrono is not None else bool(signs.keys() & {"f", "z"})
@@ -100,6 +100,15 @@ def initialise(
     return layer
 
 
+def _bias_names(layer: nn.Module, cell: Cell) -> list[str]:
+    """The parameters that biases are in: of normalised sums, which have theirs behind, ``weight_p``."""
+    behind = any(row.startswith("bias_") for row in cell.parameters)
+    if behind and not getattr(layer, "bias", True):
+        return []
+    kind = "weight_p" if behind else "bias_ih"
+    return [n for n, _ in layer.named_parameters(recurse=False) if n.startswith(kind)]
+
+
 def _set_biases(
     layer: nn.Module,
     cell: Cell,
@@ -110,6 +119,10 @@ def _set_biases(
 ) -> None:
     """One direction's: ``sign * value`` in bias_ih, 0 in bias_hh."""
     own = layer.get_parameter(name)
+    if name.startswith("weight_p"):
+        for gate, sign in signs.items():
+            own[cell.parameters.index(f"bias_{gate}")] = sign * value
+        return
     other = getattr(layer, name.replace("bias_ih", "bias_hh"), None)
     for gate, sign in signs.items():
         at = cell.x_gates.index(gate) * H

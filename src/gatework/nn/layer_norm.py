@@ -64,7 +64,10 @@ class LayerNormLayer(Variant):
         K = len(self._cell.parameters)
         each = len(found[0]) // (2 if self.bidirectional else 1)
         return [
-            [w * self._is_gain(w) if n % each == each - 1 and len(w) == K else w for n, w in enumerate(ws)]
+            [
+                w * self._is_gain(w) if n % each == each - 1 and len(w) == K else w
+                for n, w in enumerate(ws)
+            ]
             for ws in found
         ]
 
@@ -125,9 +128,9 @@ class LayerNormGRU(LayerNormLayer):
         n' = tanh(g_nx * n(W_in x) + b_n + r * (g_nh * n(W_hn h) + b_hn))     each n over H sums
         h' = (1 - z) * n' + z * h            n(a) = (a - mean a) / √(variance a + 1e-5)
 
-    ``weight_p_l0 (10, H)`` has g_x by gate r z n, g_h by gate, b by gate and b_hn; there is no ``bias_ih``.  z is
-    the share of the old, as in torch's GRU; in the paper it is that of the new.  haste's LayerNormGRU normalises
-    the candidate together with the gates, over 3H.
+    ``weight_p_l0 (10, H)`` has g_x by gate r z n, g_h by gate, b by gate and b_hn; there is no ``bias_ih``.
+    z is the share of the old, as in torch's GRU; in the paper it is that of the new.  haste's LayerNormGRU
+    normalises the candidate together with the gates, over 3H.
 
     Args:
         bias: False: all biases are 0 and are not trained.
@@ -141,5 +144,3 @@ class LayerNormGRU(LayerNormLayer):
 
     cell = "layernorm_gru"
     gains = tuple(range(6))
-
-
