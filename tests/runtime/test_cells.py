@@ -15,6 +15,7 @@ from gatework.cells import CELLS as TABLE
 from gatework.errors import ConfigError, InputError
 from gatework.nn import reference
 from gatework.nn.layer import RecurrentLayer
+from gatework.nn.layer_norm import LayerNormLayer
 from gatework.nn.making import make
 from gatework.runtime import Recurrent, State
 from gatework.runtime.cells import CELLS
@@ -29,12 +30,15 @@ def layer_of(
 ) -> RecurrentLayer:
     """A layer with weights that are not near 0, where a wrong one would hardly show."""
     torch.manual_seed(0)
-    if TABLE[cell].zones and TABLE[cell].parameters:
+    if set(TABLE[cell].parameters) & set("ifo"):
         options["peepholes"] = True
     layer: RecurrentLayer = make(cell, I, H, Z, **options).to(dtype).eval()
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
+        if isinstance(layer, LayerNormLayer) and not layer.bias:  # its biases are 0 and stay so
+            for name in layer._names:
+                layer.get_parameter(name).mul_(layer._is_gain(layer.get_parameter(name)))
     return layer
 
 
