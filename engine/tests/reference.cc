@@ -62,7 +62,7 @@ double family(const Parts& has, const Sums& sum, double& c) {
 // Beck et al. 2024, equations 8 to 17: c, n and m become the new ones.
 double exponential(const Sums& sum, double& c, double& n, double& m) {
   const double log_f = -std::log1p(std::exp(-sum(1))) + m;
-  m = n > 0 ? std::max(log_f, sum(0)) : sum(0);
+  m = n != 0 ? std::max(log_f, sum(0)) : sum(0);
   const double i = std::exp(sum(0) - m), f = std::exp(std::min(0.0, log_f - m));
   c = f * c + i * std::tanh(sum(2));
   n = f * n + i;

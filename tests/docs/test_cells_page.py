@@ -52,7 +52,7 @@ RULES = {
     "`zoneout` of c": lambda row: row.zones,
     "`weight_drop`": lambda row: bool(row.h_gates),
     "`residual`": lambda row: True,
-    "`learned_state`": lambda row: True,
+    "`learned_state`": lambda row: len(row.states) <= 2,
     "`forget_bias`": lambda row: "f" in row.x_gates,
     "`proj_size`": lambda row: row.projects,
 }

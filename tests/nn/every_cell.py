@@ -104,6 +104,8 @@ def _takes(row: Cell, option: str) -> bool:
         return True
     if option == "proj_size":
         return row.projects
+    if option == "learned_state":
+        return len(row.states) <= 2
     return bool(row.h_gates) or option not in ("recurrent_dropout", "weight_drop")
 
 

@@ -32,6 +32,8 @@ def layer_of(
     torch.manual_seed(0)
     if set(TABLE[cell].parameters) & set("ifo"):
         options["peepholes"] = True
+    if len(TABLE[cell].states) > 2:  # refused there
+        options.pop("learned_state", None)
     layer: RecurrentLayer = make(cell, I, H, Z, **options).to(dtype).eval()
     with torch.no_grad():
         for parameter in layer.parameters():
@@ -148,6 +150,8 @@ def test_every_option_at_once(cell: str) -> None:
     "options", [{"zoneout": (0.4, 0.0)}, {"residual": True}, {"learned_state": True}], ids=str
 )
 def test_each_option_makes_a_difference(cell: str, options: dict[str, Any]) -> None:
+    if "learned_state" in options and len(TABLE[cell].states) > 2:
+        pytest.skip("its states are not learned apart")
     layer = layer_of(cell, Z=3, **options)
     plain = Recurrent.from_state_dict(
         cell, {k: w for k, w in layer.state_dict().items() if "initial" not in k}

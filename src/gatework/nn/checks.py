@@ -23,6 +23,7 @@ def check_options(
     zoneout: tuple[float, float],
     recurrent_dropout: float,
     weight_drop: float,
+    learned_state: bool,
 ) -> None:
     """Raise which of the options make no sense for a cell."""
     if zoneout[1] and not cell.zones:
@@ -33,6 +34,12 @@ def check_options(
     if proj_size and any(zoneout):
         raise ValueError(
             f"{name}: zoneout does not go with a projection, proj_size={proj_size}. Leave one of them out."
+        )
+    if learned_state and len(cell.states) > 2:
+        raise ValueError(
+            f"{name}: `learned_state` does not go with {cell.title}: its states "
+            f"{', '.join(cell.states[1:])} belong together, and values learned for each apart would not. "
+            "Leave it out, or pass hx."
         )
     for option, rate in (("recurrent_dropout", recurrent_dropout), ("weight_drop", weight_drop)):
         if rate and not cell.h_gates:
@@ -141,7 +148,7 @@ def check_state(
             came = f"{len(hx)} values" if isinstance(hx, tuple | list) else type(hx).__name__
             what = "a pair (h, c)" if len(shapes) == 2 else f"a tuple ({', '.join(letters)})"
             raise TypeError(
-                f"{name}: `hx` must be {what} of shapes {shapes[0]} and {shapes[1]}; got {came}."
+                f"{name}: `hx` must be {what} of shapes {' and '.join(map(str, shapes))}; got {came}."
             )
         state: State = tuple(hx)
     else:

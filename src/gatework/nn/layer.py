@@ -259,6 +259,12 @@ class RecurrentLayer(WithOptions):
                 return other
             return "operator"
         if torch._C._get_tracing_state() is not None:
+            if other == "reference" and not torch.onnx.is_in_onnx_export():
+                raise RuntimeError(
+                    f"{type(self).__name__}: torch.jit.trace would write down a loop of this input's "
+                    "steps, wrong for any other. Use torch.export or torch.compile, or gatework.runtime for "
+                    "streams."
+                )
             return other
         if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
             return "reference"

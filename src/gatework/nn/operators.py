@@ -23,7 +23,8 @@ from gatework.nn.engine import NOTHING, Modifiers
 
 _NO_SECOND_DERIVATIVE = (
     "gatework: a recurrent layer's gradient cannot be differentiated again. Take second derivatives "
-    "through torch's own: call torch.nn.LSTM.forward(layer, x, hx), or nn.GRU's or nn.RNN's."
+    "with torch.func.hessian, which takes the readable loop, or, of an LSTM, GRU or RNN, through torch's own: "
+    "torch.nn.LSTM.forward(layer, x, hx)."
 )
 
 Outputs = tuple[Tensor, Tensor, Tensor | None]  # y, hn, cn

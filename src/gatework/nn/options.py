@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -57,7 +58,9 @@ class WithOptions(nn.Module):
         pair = regularisers.check(name, recurrent_dropout, zoneout, weight_drop)
         if isinstance(zoneout, int | float) and not cell.zones:
             pair = (pair[0], 0.0)
-        checks.check_options(name, cell, self.proj_size, pair, recurrent_dropout, weight_drop)
+        checks.check_options(
+            name, cell, self.proj_size, pair, recurrent_dropout, weight_drop, learned_state
+        )
         given = {
             "recurrent_dropout": float(recurrent_dropout),
             "zoneout": pair,
@@ -80,6 +83,14 @@ class WithOptions(nn.Module):
     def _set_forget_bias(self, name: str, value: float) -> None:
         """The forget gates' bias, in ``bias_ih``; what ``bias_hh`` adds to it becomes 0."""
         cell, H = self._cell, self.hidden_size
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not math.isfinite(value)
+        ):
+            raise ValueError(
+                f"{name}: `forget_bias` must be a finite number, such as 1; got {value!r}."
+            )
         if "f" not in cell.x_gates or not hasattr(self, "bias_ih_l0"):
             why = "has no biases" if "f" in cell.x_gates else "has no forget gate"
             raise ValueError(f"{name}: `forget_bias` was given, this layer {why}.")

@@ -15,9 +15,24 @@ import torch
 from torch import Tensor, nn
 
 from gatework.cells import CELLS
+from gatework.errors import nearest
 from gatework.nn.engine import shapes_of
 from gatework.nn.layer import RecurrentLayer
 from gatework.nn.options import take_options
+
+_KNOWN = (
+    *("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional"),
+    *(
+        "device",
+        "dtype",
+        "recurrent_dropout",
+        "zoneout",
+        "weight_drop",
+        "residual",
+        "learned_state",
+    ),
+    "forget_bias",
+)
 
 
 class Variant(RecurrentLayer):
@@ -78,14 +93,15 @@ class Variant(RecurrentLayer):
     ) -> None:
         name = type(self).__name__
         if unknown:
-            extra = " This cell has no projection." if "proj_size" in unknown else ""
-            raise TypeError(f"{name}: unknown option {next(iter(unknown))!r}.{extra}")
+            first = next(iter(unknown))
+            why = "This cell has no projection." if first == "proj_size" else nearest(first, _KNOWN)
+            raise TypeError(f"{name}: unknown option {first!r}. {why}")
         for argument, size in (("input_size", I), ("hidden_size", H), ("num_layers", Z)):
             if isinstance(size, bool) or not isinstance(size, int) or size < 1:
                 raise ValueError(
                     f"{name}: `{argument}` must be an integer of 1 or more; got {size!r}."
                 )
-        if not 0 <= dropout < 1:
+        if not isinstance(dropout, int | float) or not 0 <= dropout < 1:
             raise ValueError(
                 f"{name}: `dropout` must be a rate from 0 to below 1; got {dropout!r}."
             )

@@ -74,7 +74,7 @@ def slstm(x: Tensor, h: Tensor, state: State, p: Tensor | None) -> State:
     _, c, n, m = state
     kept = F.logsigmoid(f_sum) + m
     # where nothing has been seen, n = 0, the stabiliser is the input gate's alone
-    m = torch.where(n > 0, torch.maximum(kept, i_sum), i_sum)
+    m = torch.where(n != 0, torch.maximum(kept, i_sum), i_sum)
     i, f = (i_sum - m).exp(), (kept - m).clamp(max=0).exp()
     c = f * c + i * g.tanh()
     n = f * n + i
