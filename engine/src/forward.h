@@ -143,8 +143,8 @@ inline void step_all(const Step<T>& s, const T* packed, const T* bias_h, Index n
 
 // The same of a cell that takes rows: first all products, each member some of their columns, then each some slots.
 template <class Cell, class T>
-inline void step_all_rows(const Job<T>& job, const Step<T>& s, const T* packed, Index n, Share columns) {
-  product<T>(s.h_before, n, s.R, packed, nullptr, Cell::gates * s.Hp, Cell::gates * s.Hp, s.sums, columns.first,
+inline void step_all_rows(const Job<T>& job, const Step<T>& s, Index n, Share columns) {
+  product<T>(s.h_before, n, s.R, job.packed_h, job.bias_h, Cell::gates * s.Hp, Cell::gates * s.Hp, s.sums, columns.first,
              columns.last);
   sync(job);
   step_rows<Cell, T>(s, share_of(job, n));
@@ -328,7 +328,7 @@ void forward_job(const Job<T>& job) {
       step.gates = f.inputs_rows + rows;
       if constexpr (takes_rows<Cell>) {
         step.sums = f.sums_rows;
-        step_all_rows<Cell, T>(job, step, job.packed_h, n, unit_panels);
+        step_all_rows<Cell, T>(job, step, n, unit_panels);
       } else {
         step_all<Cell, T>(step, job.packed_h, job.bias_h, n, unit_panels);
       }

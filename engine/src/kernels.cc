@@ -82,7 +82,8 @@ void pack(Packing what, const Weights& weights, Index I, Index H, Index P, T* ou
   }
 }
 
-// Both biases of a gate are one, but for the gate whose product with h is used alone.
+// Both biases of a gate are one, but for the gate, or in a cell that takes rows the gates, whose product with h is
+// used alone.
 template <class Cell, class T>
 void pack_bias(const Weights& weights, Index H, T* bias_x, T* bias_h) {
   const Index Hp = padded<T>(H);
@@ -93,10 +94,12 @@ void pack_bias(const Weights& weights, Index H, T* bias_x, T* bias_h) {
   if (!b_ih || (Cell::gates && !b_hh)) return;
   for (int p = 0; p < Cell::x_planes; ++p) {
     const int gate = Cell::x_gate[p];
-    const bool apart = Cell::bias_h >= 0 && Cell::h_gate[Cell::bias_h] == gate;
+    bool apart = takes_rows<Cell>;
+    if constexpr (Cell::bias_h >= 0) apart = Cell::h_gate[Cell::bias_h] == gate;
     for (Index u = 0; u < H; ++u)
       bias_x[p * Hp + u] = apart || !Cell::gates ? b_ih[gate * H + u] : b_ih[gate * H + u] + b_hh[gate * H + u];
   }
+  for (int g = 0; takes_rows<Cell> && g < Cell::gates; ++g) copy(bias_h + g * Hp, b_hh + Cell::h_gate[g] * H, H);
   if constexpr (Cell::bias_h >= 0)
     copy(bias_h + Cell::bias_h * Hp, b_hh + Cell::h_gate[Cell::bias_h] * H, H);
 }

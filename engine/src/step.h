@@ -99,7 +99,7 @@ void stream_step_rows(const StreamStep<T>& s, const W* panels, Index B, T* memor
       sums[i] = inputs[i] + X;
     }
     product<T>(s.x + b, n, s.I, panels, s.bias_x, X, X, inputs, 0, panels_of<T>(X));
-    product<T>(s.h_before + b, n, s.R, panels + X * s.I, nullptr, G, G, sums, 0, panels_of<T>(G));
+    product<T>(s.h_before + b, n, s.R, panels + X * s.I, s.bias_h, G, G, sums, 0, panels_of<T>(G));
     Step<T> step;
     step.H = s.H, step.Hp = step.pitch = step.out_width = s.Hp, step.R = s.R, step.params = s.params;
     step.gates = inputs, step.sums = sums, step.h_before = step.h_beside = s.h_before + b;
@@ -250,7 +250,7 @@ void stream_sequence_rows(const StreamLayer<T>& s, Index B, Index steps, T* y) {
         f.y_rows[b] = y + (b * steps + t) * H;
         f.h_before[b] = t ? f.y_rows[b] - H : s.h + b * H;
       }
-      product<T>(f.h_before, B, H, panels + X * s.I, nullptr, G, G, f.gates, 0, panels_of<T>(G));
+      product<T>(f.h_before, B, H, panels + X * s.I, s.bias_h, G, G, f.gates, 0, panels_of<T>(G));
       step.gates = f.inputs_rows + (t - begin) * B;
       step_rows<Cell, T>(step, {0, B});
     }

@@ -19,7 +19,7 @@ inline constexpr Kind kinds[] = {
     {Cell::cifg, false},           {Cell::no_forget_gate, false}, {Cell::no_input_gate, false},
     {Cell::no_output_gate, false}, {Cell::no_input_activation, false},
     {Cell::no_output_activation, false}, {Cell::slstm, false},   {Cell::min_lstm, false},
-    {Cell::min_gru, false}};
+    {Cell::min_gru, false},        {Cell::layer_norm_lstm, false}, {Cell::layer_norm_gru, false}};
 inline constexpr int first_variant = 5, kind_count = sizeof kinds / sizeof *kinds;
 static_assert(kind_count == cell_count + 1);  // a new cell is tested
 

@@ -92,6 +92,48 @@ double unit(Cell cell, const Sums& sum, double h_before, Numbers& c) {
   }
 }
 
+// n sums from `first` on, which stand for (a - mean) / sqrt(variance + 1e-5) afterwards.
+void normalise(Numbers& sums, Index first, Index n) {
+  double mean = 0, variance = 0;
+  for (Index k = first; k < first + n; ++k) mean += sums[k] / static_cast<double>(n);
+  for (Index k = first; k < first + n; ++k) variance += (sums[k] - mean) * (sums[k] - mean) / static_cast<double>(n);
+  for (Index k = first; k < first + n; ++k) sums[k] = (sums[k] - mean) / std::sqrt(variance + 1e-5);
+}
+
+// Ba, Kiros & Hinton 2016, equations 20 to 22; c becomes the new one.
+Numbers normalised_lstm(Numbers& of_x, Numbers& of_h, const Numbers& params, Index H, Numbers& c) {
+  normalise(of_x, 0, 4 * H);
+  normalise(of_h, 0, 4 * H);
+  Numbers o, out;
+  for (Index u = 0; u < H; ++u) {
+    const Sums sum{of_x, of_h, params, H, u};
+    const auto gate = [&](Index k) { return sum.p(k) * sum.x(k) + sum.p(4 + k) * sum.h(k) + sum.p(8 + k); };
+    c[u] = sigmoid(gate(1)) * c[u] + sigmoid(gate(0)) * std::tanh(gate(2));
+    o.push_back(sigmoid(gate(3)));
+  }
+  Numbers n = c;
+  normalise(n, 0, H);
+  for (Index u = 0; u < H; ++u) {
+    const Sums sum{of_x, of_h, params, H, u};
+    out.push_back(o[u] * std::tanh(sum.p(12) * n[u] + sum.p(13)));
+  }
+  return out;
+}
+
+// Its supplementary material: both gates together, the candidate by itself.
+Numbers normalised_gru(Numbers& of_x, Numbers& of_h, const Numbers& params, Index H, const Numbers& before) {
+  for (Numbers* sums : {&of_x, &of_h}) normalise(*sums, 0, 2 * H), normalise(*sums, 2 * H, H);
+  Numbers out;
+  for (Index u = 0; u < H; ++u) {
+    const Sums sum{of_x, of_h, params, H, u};
+    const auto of_x_in = [&](Index k) { return sum.p(k) * sum.x(k) + sum.p(6 + k); };
+    const double r = sigmoid(of_x_in(0) + sum.p(3) * sum.h(0)), z = sigmoid(of_x_in(1) + sum.p(4) * sum.h(1));
+    const double n = std::tanh(of_x_in(2) + r * (sum.p(5) * sum.h(2) + sum.p(9)));
+    out.push_back((1 - z) * n + z * before[u]);
+  }
+  return out;
+}
+
 // One step of one sequence: h (R) and c (C, H) become the states after it.
 void step(const Given& g, Index d, Index row, Numbers& h, Numbers& c) {
   const Shape& s = g.shape;
@@ -105,7 +147,12 @@ void step(const Given& g, Index d, Index row, Numbers& h, Numbers& c) {
   for (Index k = 0; k < s.gates() * H; ++k)
     of_h.push_back(dot(w[1], k, entering.data(), R) + (w[3].empty() ? 0 : w[3][k]));
   Numbers out(static_cast<std::size_t>(H));
-  for (Index u = 0; u < H; ++u) out[u] = unit(s.cell, {of_x, of_h, w[5], H, u}, s.P ? 0 : beside[u], c);
+  if (s.cell == Cell::layer_norm_lstm) {
+    out = normalised_lstm(of_x, of_h, w[5], H, c);
+  } else if (s.cell == Cell::layer_norm_gru) {
+    out = normalised_gru(of_x, of_h, w[5], H, beside);
+  }
+  for (Index u = 0; u < H && !normalises(s.cell); ++u) out[u] = unit(s.cell, {of_x, of_h, w[5], H, u}, s.P ? 0 : beside[u], c);
   for (Index u = 0; s.zone_c != Rate::none && u < H; ++u) {
     const double zone = g.zone_c[at * H + u];
     c[u] = zone * c_before[u] + (1 - zone) * c[u];
@@ -151,7 +198,7 @@ std::string Shape::text() const {
   const char* cells[] = {"lstm",           "gru",           "rnn_tanh",       "rnn_relu",
                          "peephole",       "cifg",          "no_forget_gate", "no_input_gate",
                          "no_output_gate", "no_input_act.", "no_output_act.", "slstm",
-                         "min_lstm",       "min_gru"};
+                         "min_lstm",       "min_gru",       "layer_norm",     "layer_norm_gru"};
   static_assert(sizeof cells / sizeof *cells == cell_count);
   const char* rates[] = {"", " each", " constant"};
   const char* kinds[] = {"none", "full", "ragged", "equal", "zero"};
@@ -281,10 +328,17 @@ double slope(const Given& given, int which, const Numbers& direction) {
     for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] += distance * direction[i];
     return loss(moved, reference(moved));
   };
-  return (at(size) - at(-size)) / (2 * size);
+  const double near = (at(size) - at(-size)) / (2 * size);
+  if (!normalises(given.shape.cell)) return near;
+  return (4 * near - (at(2 * size) - at(-2 * size)) / (4 * size)) / 3;  // where a row hardly varies, h turns fast
 }
 
+bool normalises(Cell cell) { return cell == Cell::layer_norm_lstm || cell == Cell::layer_norm_gru; }
+
+double slope_tolerance(const Shape& s) { return normalises(s.cell) ? 1e-6 : 1e-8; }
+
 double tolerance(const Shape& s, double epsilon) {
+  if (normalises(s.cell)) epsilon *= 316;  // what a row without variance is divided by: sqrt(1e-5)
   return epsilon * static_cast<double>((16 + s.I + s.R()) * std::min<Index>(std::max<Index>(s.T, 1), 10));
 }
 

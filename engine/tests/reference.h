@@ -35,6 +35,9 @@ enum class Order { batch_first, time_first, packed };
 // Of a modifier's rows: none, a row for each step, one for all steps of a sequence (a stride of 0).
 enum class Rate { none, each, constant };
 
+// Whether a cell divides by the deviation of a row.
+bool normalises(Cell cell);
+
 struct Shape {
   Cell cell = Cell::lstm;
   Index D = 1, B = 1, T = 1, I = 1, H = 1, P = 0;
@@ -85,6 +88,8 @@ Outputs reference(const Given& given);
 double loss(const Given& given, const Outputs& out);
 // Its derivative at input `which` along `direction`, by central differences.
 double slope(const Given& given, int which, const Numbers& direction);
+// Its error; where rows are divided by their deviation, up to 316 times as steep, more is cut off.
+double slope_tolerance(const Shape& s);
 
 // Error of a sum of I + R products and a few functions, on its way through up to ten steps (gates forget).
 double tolerance(const Shape& s, double epsilon);

@@ -42,7 +42,7 @@ void check_each(const Given& given) {
       want.push_back(slope(given, input, direction));
       direction[i] = 0;
     }
-    CHECK_ALL_NEAR(given.shape.text() + " " + name_of(input), gradient, want, 1e-8);
+    CHECK_ALL_NEAR(given.shape.text() + " " + name_of(input), gradient, want, slope_tolerance(given.shape));
   }
 }
 
@@ -61,7 +61,8 @@ void check_along(const Given& given, std::uint64_t seed) {
     const double size = norm(direction);
     for (double& d : direction) d /= size ? size : 1;
     const double want = slope(given, input, direction), have = product(gradient, direction);
-    CHECK_ALL_NEAR(s.text() + " along " + name_of(input), {have}, {want}, 1e-8 * (1 + norm(gradient)));
+    CHECK_ALL_NEAR(s.text() + " along " + name_of(input), {have}, {want},
+                   slope_tolerance(s) * (1 + norm(gradient)));
   }
   Run<float> narrow(given);
   const Arrays rough = gradient_of(narrow);

@@ -119,7 +119,7 @@ TEST(size_of_what_is_saved) {
     for (const bool f64 : {false, true}) {
       const Index one = saved_size(kind.cell, f64, 1, 1, 33);
       // by the number of the cell: gates, what else backward needs, and the cell states
-      const Index kept[] = {5, 4, 0, 0, 5, 4, 4, 4, 4, 5, 5, 8, 3, 2};
+      const Index kept[] = {5, 4, 0, 0, 5, 4, 4, 4, 4, 5, 5, 8, 3, 2, 14, 10};
       static_assert(sizeof kept / sizeof *kept == cell_count);
       const Index planes = kept[static_cast<int>(kind.cell)];
       CHECK(one == planes * (f64 ? 40 : 48));  // whole cache lines
