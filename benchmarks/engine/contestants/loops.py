@@ -46,10 +46,21 @@ def slstm(x: Tensor, h: Tensor | None, state: State, p: Tensor | None) -> State:
     i, f, g, o = (x + h).chunk(4, -1)
     _, c, n, m = state
     kept = F.logsigmoid(f) + m
-    m = torch.where(n > 0, torch.maximum(kept, i), i)
+    m = torch.where(n != 0, torch.maximum(kept, i), i)
     i, f = (i - m).exp(), (kept - m).clamp(max=0).exp()
     c, n = f * c + i * g.tanh(), f * n + i
     return o.sigmoid() * c / n, c, n, m
+
+
+def layernorm(x: Tensor, h: Tensor | None, state: State, p: Tensor | None) -> State:
+    assert h is not None
+    assert p is not None
+    H = p.shape[1]
+    sums = F.layer_norm(x, (4 * H,), p[0:4].flatten(), p[8:12].flatten())
+    sums = sums + F.layer_norm(h, (4 * H,), p[4:8].flatten())
+    i, f, g, o = sums.chunk(4, -1)
+    c = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
+    return o.sigmoid() * F.layer_norm(c, (H,), p[12], p[13]).tanh(), c
 
 
 def mingru(x: Tensor, h: Tensor | None, state: State, p: Tensor | None) -> State:
@@ -58,7 +69,7 @@ def mingru(x: Tensor, h: Tensor | None, state: State, p: Tensor | None) -> State
     return ((1 - z) * state[0] + z * n,)
 
 
-CELLS: dict[str, CellOf] = {f.__name__: f for f in (lstm, peephole, cifg, slstm, mingru)}
+CELLS: dict[str, CellOf] = {f.__name__: f for f in (lstm, peephole, cifg, layernorm, slstm, mingru)}
 
 
 class Loop(nn.Module):
@@ -69,15 +80,18 @@ class Loop(nn.Module):
         row, H = layer._cell, layer.hidden_size
         self.cell, self.states, self.H = CELLS[row.name], len(row.states), H
         self.rate, self.zones = layer.recurrent_dropout, layer.zoneout
-        self.of_x = nn.Linear(layer.input_size, len(row.x_gates) * H)
-        self.of_h = nn.Linear(H, len(row.h_gates) * H) if row.h_gates else None
+        bias = hasattr(layer, "bias_ih_l0")
+        self.of_x = nn.Linear(layer.input_size, len(row.x_gates) * H, bias)
+        self.of_h = nn.Linear(H, len(row.h_gates) * H, bias) if row.h_gates else None
         peepholes = getattr(layer, "weight_p_l0", None)
         self.p = None if peepholes is None else nn.Parameter(peepholes.detach().clone())
         with torch.no_grad():
             self.of_x.weight.copy_(layer.weight_ih_l0)
-            self.of_x.bias.copy_(layer.bias_ih_l0)
             if self.of_h is not None:
                 self.of_h.weight.copy_(layer.weight_hh_l0)
+            if bias:
+                self.of_x.bias.copy_(layer.bias_ih_l0)
+            if bias and self.of_h is not None:
                 self.of_h.bias.copy_(layer.bias_hh_l0)
 
     def forward(self, x: Tensor) -> Tensor:
