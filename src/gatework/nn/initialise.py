@@ -76,7 +76,7 @@ def initialise(
         )
     if chrono is not None and not 2 < chrono < math.inf:
         raise ConfigError(
-            f"initialise: `chrono` is the longest lag, in steps, and must be more than 2 and finite; got "
+            f"initialise: `chrono` is the longest lag, in steps, and must be finite and more than 2; got "
             f"{chrono!r}."
         )
     if forget_bias is not None and not math.isfinite(forget_bias):
