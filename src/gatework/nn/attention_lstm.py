@@ -101,6 +101,8 @@ class AttentionLSTM(nn.Module):
                 **options,
             )
         except TypeError as error:
+            if not options.keys() - {"bias", "device", "dtype"}:
+                raise
             raise TypeError(
                 f"AttentionLSTM: not all of the options {', '.join(options)} are options of "
                 f"cell={cell!r} ({error}). Its own are {', '.join(options_of(AttentionLSTM))}; others go "
