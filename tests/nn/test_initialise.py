@@ -141,7 +141,7 @@ def test_what_is_refused() -> None:
         initialise(nn.Sequential(nn.LSTM(3, 4)))
     with pytest.raises(ConfigError, match="both set the forget gates"):
         initialise(nn.LSTM(3, 4), chrono=10, forget_bias=1.0)
-    with pytest.raises(ConfigError, match="must be more than 2; got 2"):
+    with pytest.raises(ConfigError, match="must be finite and more than 2; got 2"):
         initialise(nn.LSTM(3, 4), chrono=2)
     with pytest.raises(ConfigError, match=r"`chrono` was given, RNN \(rnn\) has no gate"):
         initialise(make("rnn", 3, 4), chrono=10)

@@ -264,7 +264,7 @@ def check_sequences(
         raise ValueError(
             f"{name}: `{argument}` must be a tensor (batch, steps, {size}); got {came}."
         )
-    cast = torch.is_autocast_enabled(tensor.device.type)
+    cast = not tensor.is_meta and torch.is_autocast_enabled(tensor.device.type)
     if weight is not None and tensor.dtype != weight.dtype and not cast:
         raise ValueError(
             f"{name}: `{argument}` is {tensor.dtype}, the weights are {weight.dtype}. Convert it: "

@@ -11,6 +11,7 @@ from gatework.cells import CELLS
 from gatework.errors import ConfigError
 from gatework.nn import checks
 from gatework.nn.attention import Attention, steps_below
+from gatework.nn.composed import autocasts, is_symbolic, leaf, options_of
 from gatework.nn.making import make
 
 State = tuple[Tensor, ...]
@@ -44,10 +45,12 @@ class AttentionLSTM(nn.Module):
         window: how many of the latest outputs are attended to, the present one among them; None for all.
         batch_first: whether input and output are ``(B, T, ·)`` or ``(T, B, ·)``.
         dropout: between the layers.
-        options: what :func:`~gatework.nn.make` passes on to the layer, ``bias`` among them.
+        options: what :func:`~gatework.nn.make` passes on to the layer, ``bias`` among them; ``device`` and
+            ``dtype`` are those of all parts.
 
     Raises:
         ConfigError: no such cell or score, or a window that makes no sense.
+        TypeError: an option that neither it nor the cell's layer has.
 
     >>> layer = AttentionLSTM(3, 8, window=4, batch_first=True)
     >>> x = torch.randn(2, 6, 3)
@@ -87,19 +90,31 @@ class AttentionLSTM(nn.Module):
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.cell, self.window, self.batch_first = cell, window, batch_first
         self.bidirectional, self.dropout = bidirectional, dropout
-        self.layer = make(
-            cell,
-            input_size,
-            hidden_size,
-            num_layers,
-            dropout=dropout,
-            bidirectional=bidirectional,
-            **options,
-        )
+        try:
+            self.layer = make(
+                cell,
+                input_size,
+                hidden_size,
+                num_layers,
+                dropout=dropout,
+                bidirectional=bidirectional,
+                **options,
+            )
+        except TypeError as error:
+            if not options.keys() - {"bias", "device", "dtype"}:
+                raise
+            raise TypeError(
+                f"AttentionLSTM: not all of the options {', '.join(options)} are options of "
+                f"cell={cell!r} ({error}). Its own are {', '.join(options_of(AttentionLSTM))}; others go "
+                "to the layer of that cell."
+            ) from None
         R = getattr(self.layer, "proj_size", 0) or hidden_size
         self.output_size = R * (2 if bidirectional else 1)
         self.attention = Attention(self.output_size, self.output_size, score)
         self.combine = nn.Linear(2 * self.output_size, self.output_size, bias=False)  # W_c
+        factory: dict[str, Any] = {name: options.get(name) for name in ("device", "dtype")}
+        self.attention.to(**factory)
+        self.combine.to(**factory)
         self._parts = len(CELLS[cell].states)
 
     def extra_repr(self) -> str:
@@ -132,6 +147,9 @@ class AttentionLSTM(nn.Module):
             ValueError: sizes, dtypes or lengths that do not fit, or resets of a bidirectional layer.
         """
         name = "AttentionLSTM.forward"
+        if is_symbolic(input):
+            others = {"hx": hx, "lengths": lengths, "resets": resets}
+            return leaf(self, input, **others, need_weights=need_weights)
         if not isinstance(input, Tensor) or input.dim() != 3:
             came = tuple(input.shape) if isinstance(input, Tensor) else type(input).__name__
             raise ValueError(
@@ -143,7 +161,7 @@ class AttentionLSTM(nn.Module):
             input,
             self.input_size,
             self.combine.weight,
-            torch.is_autocast_enabled(input.device.type),
+            autocasts(input),
         )
         if lengths is not None:
             lengths = checks.check_lengths(name, lengths, input, self.batch_first)

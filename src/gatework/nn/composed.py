@@ -6,11 +6,14 @@ options what stands in their signature.
 
 from __future__ import annotations
 
+import inspect
 import math
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
+from torch.fx import Proxy
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from gatework.cells import CELLS, Cell
@@ -131,7 +134,7 @@ class ComposedLayer(nn.Module):
                 f"{name}: `input` must be a PackedSequence or a tensor with 3 axes (batch, time, I); "
                 f"got {came}. Give one sequence a batch axis."
             )
-        cast = not input.is_meta and torch.is_autocast_enabled(input.device.type)
+        cast = autocasts(input)
         like = next(self.parameters())
         checks.check_features(name, input, self.input_size, like, cast)
         x = input if self.batch_first else input.transpose(0, 1)
@@ -198,6 +201,58 @@ class ComposedLayer(nn.Module):
                 f"{name}: a bidirectional layer needs the whole sequence; build it with "
                 "bidirectional=False to stream."
             )
+
+
+def options_of(layer: type[nn.Module]) -> list[str]:
+    """The keywords that a layer's constructor names."""
+    parameters = inspect.signature(layer.__init__).parameters.values()
+    return [p.name for p in parameters if p.name != "self" and p.kind is not p.VAR_KEYWORD]
+
+
+def refuse_unknown(layer: nn.Module, unknown: Mapping[str, Any]) -> None:
+    """Raise a TypeError that says which options there are, if any is unknown."""
+    if unknown:
+        raise TypeError(
+            f"{type(layer).__name__}: there is no option {next(iter(unknown))!r}. Its options are "
+            f"{', '.join(options_of(type(layer)))}."
+        )
+
+
+def autocasts(x: Tensor) -> bool:
+    """Whether autocast is on where x is; shapes alone have no such place."""
+    return not x.is_meta and torch.is_autocast_enabled(x.device.type)
+
+
+def is_symbolic(x: Any) -> bool:
+    """Whether ``torch.fx`` is recording a graph, and x stands for a tensor in it."""
+    return isinstance(x, Proxy)
+
+
+def leaf(layer: nn.Module, x: Any, **others: Any) -> tuple[Any, Any]:
+    """A call of the layer as one node of the graph that ``torch.fx`` records, as of torch's own layers.
+
+    Raises:
+        TypeError: the layer is not inside the module that is traced, but that module itself.
+    """
+    tracer: Any = x.tracer
+    if tracer.root is layer:
+        name = type(layer).__name__
+        raise TypeError(
+            f"{name}: symbolic_trace records a layer as one node, which needs a module around it. Trace the "
+            f"model that it is part of, or torch.nn.Sequential({name}(...))."
+        )
+    given = {name: value for name, value in others.items() if value is not None}
+    call = tracer.create_proxy("call_module", tracer.path_of_module(layer), (x,), given)
+    return cast("tuple[Any, Any]", call)
+
+
+def without_steps(x: Tensor, shape: tuple[int, ...], weights: Iterable[Tensor | None]) -> Tensor:
+    """An empty output of T = 0, whose gradients of x and of the weights are 0."""
+    y = x.new_zeros(shape)
+    for part in (x, *weights):
+        if part is not None:
+            y = y + part.sum()
+    return y
 
 
 def turned(x: Tensor, valid: Tensor | None) -> Tensor:

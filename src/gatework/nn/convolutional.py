@@ -12,6 +12,7 @@ from torch.autograd import forward_ad
 
 from gatework.nn import checks, planes
 from gatework.nn import convolutional_reference as reference
+from gatework.nn.composed import is_symbolic, leaf, refuse_unknown
 
 State = tuple[Tensor, Tensor]
 _PLAIN = {Tensor, nn.Parameter}
@@ -40,14 +41,14 @@ class _ConvLSTM(nn.Module):
         dropout: float = 0.0,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
+        **unknown: Any,
     ) -> None:
         super().__init__()
+        refuse_unknown(self, unknown)
         name = type(self).__name__
         for argument, value in (
-            ("in_channels", in_channels),
-            ("hidden_channels", hidden_channels),
-            ("num_layers", num_layers),
-        ):
+            ("in_channels", in_channels), ("hidden_channels", hidden_channels), ("num_layers", num_layers),
+        ):  # fmt: skip
             _check_whole(name, argument, value)
         self.in_channels, self.hidden_channels = in_channels, hidden_channels
         self.kernel_size = _per_axis(name, "kernel_size", kernel_size, self.axes)
@@ -143,6 +144,8 @@ class _ConvLSTM(nn.Module):
             TypeError: something that is not the kind of value the argument takes.
         """
         name = f"{type(self).__name__}.forward"
+        if is_symbolic(input):
+            return leaf(self, input, hx=hx, lengths=lengths)
         self._check_input(name, input, "T")
         if lengths is not None:
             one = input

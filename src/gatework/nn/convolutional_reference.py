@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gatework.nn.composed import without_steps
+
 CONVOLUTION = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 
 
@@ -75,5 +77,6 @@ def layer(
         h, c = torch.where(here, after[0], h), torch.where(here, after[1], c)
         outputs.append(h.masked_fill(~here, 0.0))
     if not outputs:
-        return x.new_zeros((x.shape[0], 0, *h.shape[1:])), h, c
+        y = without_steps(x, (x.shape[0], 0, *h.shape[1:]), (W_ih, W_hh, bias, W_p))
+        return y, h + y.sum(), c + y.sum()
     return torch.stack(outputs[::-1] if reverse else outputs, dim=1), h, c

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, cast
 
 import torch
@@ -12,7 +13,15 @@ from torch.nn.utils.rnn import PackedSequence
 from gatework.cells import CELLS
 from gatework.errors import ConfigError
 from gatework.nn import operators, reference
-from gatework.nn.composed import ComposedLayer, State, at_end, turned
+from gatework.nn.composed import (
+    ComposedLayer,
+    State,
+    at_end,
+    is_symbolic,
+    leaf,
+    refuse_unknown,
+    turned,
+)
 from gatework.nn.engine import Modifiers
 from gatework.nn.layer import RecurrentLayer
 from gatework.nn.missing_times import Seen, seen_until
@@ -78,10 +87,12 @@ class GRUD(ComposedLayer):
         means: Any = None,
         device: Any = None,
         dtype: torch.dtype | None = None,
+        **unknown: Any,
     ) -> None:
         super().__init__(
             input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional
         )
+        refuse_unknown(self, unknown)
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
         H, I = hidden_size, input_size  # noqa: E741
         for z in range(num_layers):
@@ -143,6 +154,9 @@ class GRUD(ComposedLayer):
         Raises:
             ValueError: sizes, dtypes or lengths that do not fit, negative gaps, an observed NaN, named.
         """
+        if is_symbolic(input):
+            others = {"hx": hx, "lengths": lengths, "resets": resets, "gaps": gaps, "mask": mask}
+            return leaf(self, input, **others)
         if isinstance(input, PackedSequence):
             return self._packed(input, hx, lengths, resets, gaps=gaps, mask=mask)
         name = "GRUD.forward"
@@ -234,6 +248,8 @@ class GRUD(ComposedLayer):
         """
         self._check_fan_out(x, state)
         gap = 1.0 if gap is None else float(gap)
+        if not 0 <= gap < math.inf:
+            raise ValueError(f"GRUD.fan_out: `gap` must be a time of at least 0; got {gap}.")
         h, last, since = state
         delta = since[0].unsqueeze(-2) + gap
         observed = ~torch.isnan(x)
@@ -268,7 +284,16 @@ class GRUD(ComposedLayer):
                     f"{name}: `mask` must be as `input`, {tuple(x.shape)} with the batch first; got "
                     f"{tuple(given.shape)}."
                 )
-            given = given.bool() if valid is None else given.bool() & valid.unsqueeze(-1)
+            if valid is not None:
+                given = given.masked_fill(~valid.unsqueeze(-1), 0)
+            if given.dtype != torch.bool and _values_known(x):
+                other = given[(given != 0) & (given != 1)]
+                if len(other):
+                    raise ValueError(
+                        f"{name}: `mask` must be bool, or 1 where a value is there and 0 where none is; got "
+                        f"{other[0].item()}. Choose a threshold: mask > 0.5."
+                    )
+            given = given.bool()
             if _values_known(x) and bool((given & ~observed).any()):
                 b, t, i = (given & ~observed).nonzero()[0].tolist()
                 raise ValueError(
@@ -409,7 +434,10 @@ def _turned_gaps(gaps: Tensor, valid: Tensor | None) -> Tensor:
 
 
 def _as_means(means: Any, I: int) -> Tensor:  # noqa: E741
-    found = torch.as_tensor(means, dtype=torch.float64)
+    try:
+        found = torch.as_tensor(means, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError):
+        found = torch.empty(0, 0)
     if found.shape != (I,) or not bool(found.isfinite().all()):
         raise ConfigError(
             f"GRUD: `means` must be {I} finite numbers, one for each variable; got {means!r}. Take those of "

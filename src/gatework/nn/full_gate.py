@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -9,7 +10,16 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from gatework.nn.composed import ComposedLayer, State, turned
+from gatework.errors import ConfigError
+from gatework.nn.composed import (
+    ComposedLayer,
+    State,
+    is_symbolic,
+    leaf,
+    refuse_unknown,
+    turned,
+    without_steps,
+)
 
 
 class FullGateLSTM(ComposedLayer):
@@ -35,7 +45,8 @@ class FullGateLSTM(ComposedLayer):
         forget_bias: the forget gates' bias, 1 unless given (Gers, Schmidhuber & Cummins 2000, section 4).
 
     Raises:
-        ConfigError: a size below 1, a rate outside 0 to 1.
+        ConfigError: a size below 1, a rate outside 0 to 1, a forget_bias without biases.
+        TypeError: an option that it has not.
 
     >>> y, state = FullGateLSTM(3, 8, batch_first=True)(torch.zeros(2, 5, 3), lengths=[5, 2])
     >>> y.shape, len(state)
@@ -55,14 +66,26 @@ class FullGateLSTM(ComposedLayer):
         bidirectional: bool = False,
         *,
         peepholes: bool = False,
-        forget_bias: float = 1.0,
+        forget_bias: float | None = None,
         device: Any = None,
         dtype: torch.dtype | None = None,
+        **unknown: Any,
     ) -> None:
         super().__init__(
             input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional
         )
-        self.peepholes, self.forget_bias, H = bool(peepholes), float(forget_bias), hidden_size
+        refuse_unknown(self, unknown)
+        if forget_bias is not None and not bias:
+            raise ConfigError(
+                "FullGateLSTM: `forget_bias` was given, this layer has no biases. "
+                "Set bias=True, or leave it out."
+            )
+        self.forget_bias = 1.0 if forget_bias is None else float(forget_bias)
+        if not math.isfinite(self.forget_bias):
+            raise ConfigError(
+                f"FullGateLSTM: `forget_bias` must be a finite number; got {forget_bias!r}."
+            )
+        self.peepholes, H = bool(peepholes), hidden_size
         for z in range(num_layers):
             width = input_size if z == 0 else H * (2 if bidirectional else 1)
             kinds: dict[str, tuple[int, ...]] = {
@@ -111,6 +134,8 @@ class FullGateLSTM(ComposedLayer):
         Raises:
             ValueError: sizes, dtypes or lengths that do not fit, named.
         """
+        if is_symbolic(input):
+            return leaf(self, input, hx=hx, lengths=lengths, resets=resets)
         if isinstance(input, PackedSequence):
             return self._packed(input, hx, lengths, resets)
         x, state, _, valid, resets = self._begin("FullGateLSTM.forward", input, hx, lengths, resets)
@@ -219,5 +244,7 @@ class FullGateLSTM(ComposedLayer):
             outputs.append(output)
             state = after
         if not outputs:
-            return x.new_zeros(x.shape[0], 0, self.hidden_size), state
+            own = [p for name, p in self.named_parameters() if name.endswith(suffix)]
+            y = without_steps(x, (x.shape[0], 0, self.hidden_size), own)
+            return y, tuple(s + y.sum() for s in state)
         return torch.stack(outputs, dim=1), state

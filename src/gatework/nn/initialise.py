@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TypeVar
 
 import torch
@@ -47,8 +48,9 @@ def initialise(
                        steps (Tallec & Ollivier 2018, arXiv 1804.11188, section 3)
 
     The gate that keeps stands for f where a cell has no f: z of the GRU, and with the sign turned z of the
-    minGRU, which writes.  A cell that has f without i, or i without f, gets the one it has.  Biases of W_ih get
-    the value, those of W_hh become 0 there, because only their sum counts.  All layers and directions.
+    minGRU, which writes; the gates of the mLSTM are one a head.  A cell that has f without i, or i without f,
+    gets the one it has.  Biases of W_ih get the value, those of W_hh become 0 there, because only their sum
+    counts.  All layers and directions.
 
     Args:
         layer: a recurrent layer of ``gatework.nn`` or ``torch.nn``.
@@ -57,7 +59,8 @@ def initialise(
         orthogonal: False leaves W_hh as it is; cells without W_hh have nothing to leave.
 
     Raises:
-        ConfigError: another module, both biases at once, too short a lag, a layer without such gates or biases.
+        ConfigError: another module, both biases at once, too short a lag, a value that is not
+            finite, a layer without such gates or biases.
 
     >>> from gatework.nn import GRU
     >>> gru = initialise(GRU(3, 4), chrono=100)
@@ -71,11 +74,17 @@ def initialise(
         raise ConfigError(
             f"initialise: `chrono` and `forget_bias` both set the forget gates of {name}. Leave one out."
         )
-    if chrono is not None and not chrono > 2:
+    if chrono is not None and not 2 < chrono < math.inf:
         raise ConfigError(
-            f"initialise: `chrono` is the longest lag, in steps, and must be more than 2; got {chrono!r}."
+            f"initialise: `chrono` is the longest lag, in steps, and must be finite and more than 2; got "
+            f"{chrono!r}."
         )
-    signs = keeping_gates(cell)
+    if forget_bias is not None and not math.isfinite(forget_bias):
+        raise ConfigError(
+            f"initialise: `forget_bias` must be a finite number; got {forget_bias!r}. Of 6, a gate keeps "
+            "0.998 of what is stored."
+        )
+    signs = dict(_SIGNS) if cell.name == "mlstm" else keeping_gates(cell)
     if forget_bias is not None and "f" in signs:
         signs.pop("i", None)
     biases = _bias_names(layer, cell)
@@ -91,7 +100,8 @@ def initialise(
         for bias in biases:
             if chrono is not None:
                 like = layer.get_parameter(bias)
-                value: Tensor | float = like.new_empty(H).uniform_(1.0, chrono - 1.0).log()
+                rows = int(layer.num_heads) if cell.name == "mlstm" else H  # type: ignore[arg-type]  # MLSTM has a number
+                value: Tensor | float = like.new_empty(rows).uniform_(1.0, chrono - 1.0).log()
             elif forget_bias is not None:
                 value = float(forget_bias)
             else:
@@ -105,7 +115,7 @@ def _bias_names(layer: nn.Module, cell: Cell) -> list[str]:
     behind = any(row.startswith("bias_") for row in cell.parameters)
     if behind and not getattr(layer, "bias", True):
         return []
-    kind = "weight_p" if behind else "bias_ih"
+    kind = "weight_p" if behind else "bias_gates" if cell.name == "mlstm" else "bias_ih"
     return [n for n, _ in layer.named_parameters(recurse=False) if n.startswith(kind)]
 
 
@@ -122,6 +132,11 @@ def _set_biases(
     if name.startswith("weight_p"):
         for gate, sign in signs.items():
             own[cell.parameters.index(f"bias_{gate}")] = sign * value
+        return
+    if name.startswith("bias_gates"):  # mLSTM: of each head, i then f
+        N = len(own) // 2
+        for gate, sign in signs.items():
+            own["if".index(gate) * N :][:N] = sign * value
         return
     other = getattr(layer, name.replace("bias_ih", "bias_hh"), None)
     for gate, sign in signs.items():

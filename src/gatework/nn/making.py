@@ -50,11 +50,28 @@ def make(
         options: what that layer takes beyond the others.
 
     Raises:
-        ConfigError: no recurrent cell has that name.
+        ConfigError: no recurrent cell has that name, or the layer cannot be one of ``batch_first``.
 
     >>> make("gru", 3, 8)
     GRU(3, 8, batch_first=True)
     """
+    given: Any = cell
+    if not isinstance(given, str):
+        came = given.__name__ if isinstance(given, type) else repr(given)
+        raise ConfigError(
+            f"make: `cell` must be the name of a cell, such as 'lstm'; got {came}. "
+            "gatework.cells has the names."
+        )
+    if cell == "feedforward":
+        raise ConfigError(
+            "make: 'feedforward' is not recurrent: it has a weight for each step and needs to know T. Build "
+            f"it with gatework.nn.FeedForward({input_size}, {hidden_size}, {num_layers}, steps=T)."
+        )
+    if not options.pop("batch_first", True):
+        raise ConfigError(
+            "make: its layers are batch_first, (B, T, I); got batch_first=False. Transpose the input, or "
+            f"take the class, gatework.nn.{CELLS[cell].layer if cell in CELLS else 'LSTM'}, which takes both."
+        )
     row = CELLS.get(cell)
     if row is None or row.layer not in _LAYERS:
         known = [name for name, other in CELLS.items() if other.layer in _LAYERS]

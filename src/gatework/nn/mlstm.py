@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from gatework.errors import ConfigError
 from gatework.nn import checks
 from gatework.nn.attention import steps_below
+from gatework.nn.composed import autocasts, is_symbolic, leaf, refuse_unknown, without_steps
 from gatework.nn.mlstm_cell import chunkwise, fan, recurrent_step
 
 State = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -83,8 +84,10 @@ class MLSTM(nn.Module):
         bidirectional: bool = False,
         device: Any = None,
         dtype: torch.dtype | None = None,
+        **unknown: Any,
     ) -> None:
         super().__init__()
+        refuse_unknown(self, unknown)
         sizes = {
             "input_size": input_size,
             "hidden_size": hidden_size,
@@ -166,14 +169,16 @@ class MLSTM(nn.Module):
             ValueError: sizes, dtypes or lengths that do not fit, named.
         """
         name = "MLSTM.forward"
+        if is_symbolic(input):
+            return leaf(self, input, hx=hx, lengths=lengths, resets=resets)
         if not isinstance(input, Tensor) or input.dim() != 3:
             came = tuple(input.shape) if isinstance(input, Tensor) else type(input).__name__
             raise ValueError(
                 f"{name}: `input` must be a tensor with 3 axes (batch, time, I); got {came}. Give one "
                 "sequence a batch axis, and padded tensors with `lengths` instead of a PackedSequence."
             )
-        cast = torch.is_autocast_enabled(input.device.type)
-        checks.check_features(name, input, self.input_size, self.weight_ih_l0, cast)
+        casts = autocasts(input)
+        checks.check_features(name, input, self.input_size, self.weight_ih_l0, casts)
         x = input if self.batch_first else input.transpose(0, 1)
         state = self._state(name, hx, x)
         valid = None
@@ -216,8 +221,8 @@ class MLSTM(nn.Module):
         if not isinstance(x, Tensor) or x.dim() != 2:
             came = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
             raise ValueError(f"{name}: `x` must be a tensor (B, I={self.input_size}); got {came}.")
-        cast = torch.is_autocast_enabled(x.device.type)
-        checks.check_features(name, x, self.input_size, self.weight_ih_l0, cast)
+        casts = autocasts(x)
+        checks.check_features(name, x, self.input_size, self.weight_ih_l0, casts)
         before = self._state(name, state, x)
         last = []
         for layer in range(self.num_layers):
@@ -287,7 +292,9 @@ class MLSTM(nn.Module):
             x = x.gather(1, turned.unsqueeze(-1).expand_as(x))
             resets = None if resets is None else resets.gather(1, turned)
         if T == 0:
-            return x.new_zeros(B, 0, self.hidden_size), state
+            own = [p for name, p in self.named_parameters() if name.endswith(suffix)]
+            y = without_steps(x, (B, 0, self.hidden_size), own)
+            return y, (h0 + y.sum(), C + y.sum(), n + y.sum(), m)
         q, k, v, o, i, f = self._projected(suffix, x)
         C, n, m = (s.to(q.dtype) for s in (C, n, m))
         h, C, n, m = chunkwise(q, k, v, i, f, C, n, m, valid, resets, CHUNK)

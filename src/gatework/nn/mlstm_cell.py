@@ -100,25 +100,36 @@ def chunkwise(
         for_state = for_state.masked_fill(part != part[..., -1:], -torch.inf)
     highest, highest_state = for_step.detach().amax(-1), for_state.detach().amax(-1)
     met = q @ k.transpose(-1, -2)
+    # parted once: the gradient of a slice q[c] would be a tensor as large as q, in each chunk
+    sums, tops, tops_state = total.unbind(), highest.unbind(), highest_state.unbind()
+    parts = zip(
+        q.unbind(),
+        k.unbind(),
+        v.unbind(),
+        met.unbind(),
+        for_step.unbind(),
+        for_state.unbind(),
+        strict=True,
+    )
     hs = []
-    for c in range(len(q)):
-        before = total[c] + m.unsqueeze(-1)  # of what came before the chunk, for each step
+    for c, (q_c, k_c, v_c, met_c, for_step_c, for_state_c) in enumerate(parts):
+        before = sums[c] + m.unsqueeze(-1)  # of what came before the chunk, for each step
         if clear is not None:
             before = before.masked_fill(clear[c], -torch.inf)
-        top = torch.maximum(before.detach(), highest[c])
-        near = met[c] * (for_step[c] - top.unsqueeze(-1)).exp()
-        far = (before - top).exp().unsqueeze(-1) * q[c]
+        top = torch.maximum(before.detach(), tops[c])
+        near = met_c * (for_step_c - top.unsqueeze(-1)).exp()
+        far = (before - top).exp().unsqueeze(-1) * q_c
         summed = near.sum(-1) + (far @ n.unsqueeze(-1)).squeeze(-1)
-        above = near @ v[c] + far @ C.transpose(-1, -2)
+        above = near @ v_c + far @ C.transpose(-1, -2)
         hs.append(above / _floor(summed, top).unsqueeze(-1))
-        kept = total[c, ..., -1] + m
+        kept = sums[c][..., -1] + m
         if clear is not None:
             kept = kept.masked_fill(clear[c, ..., -1], -torch.inf)
-        m = torch.maximum(kept.detach(), highest_state[c])
+        m = torch.maximum(kept.detach(), tops_state[c])
         keep = (kept - m).exp().unsqueeze(-1)
-        k_now = (for_state[c] - m.unsqueeze(-1)).exp().unsqueeze(-1) * k[c]
+        k_now = (for_state_c - m.unsqueeze(-1)).exp().unsqueeze(-1) * k_c
         n = keep * n + k_now.sum(-2)
-        C = keep.unsqueeze(-1) * C + v[c].transpose(-1, -2) @ k_now
+        C = keep.unsqueeze(-1) * C + v_c.transpose(-1, -2) @ k_now
     h = torch.stack(hs).permute(1, 0, 3, 2, 4).flatten(1, 2)
     return h[:, :T], C, n, m
 
