@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gatework._version import __version__
+from gatework.cells import CELLS
 from gatework.data.series import SeriesTable
 from gatework.data.windows import WindowBatch, Windows
 from gatework.errors import ConfigError, DataError, GateworkError, nearest
@@ -262,7 +263,8 @@ def _flows(
     for name, one in networks.items():
         flow = _flow(one, batch)
         for state, norms in flow.items():
-            if state == "h" or name == own:
+            # a normaliser and a stabiliser say little to a reader
+            if state == "h" or (name == own and state in CELLS[spec.cell].states[:2]):
                 top = float(norms[0]) or math.nan
                 shares = [_plain(float(v) / top) for v in norms]
                 found.append({"name": name, "state": state, "share": shares})
@@ -302,7 +304,7 @@ def _trained_rnn(
         rival = type(model)(**settings).fit(
             data, target=list(schema.targets), time=schema.time, series=schema.series, past=schema.past,
             known=schema.known, static=schema.static, categorical=schema.categorical, resample=resample,
-            mend=mend, progress=progress,
+            mend=mend, progress=Quiet(),
         )  # fmt: skip
     except GateworkError as error:
         return f"No plain RNN could be trained on this table to compare with: {error}"
