@@ -23,7 +23,7 @@ from gatework.nn import make
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "cells.md"
-# {"to_lstm": {cell: time of a training step relative to the LSTM's}}; without this file no such column
+# What benchmarks/engine/family.py measured; without this file no such column
 COSTS = ROOT / "benchmarks" / "engine" / "results-family.json"
 ROWS = [cell for cell in CELLS.values() if cell.name != "feedforward"]
 # What a user may ask of a layer: the keywords that ask for it.
@@ -67,9 +67,21 @@ def streams(cell: str) -> bool:
     return torch.allclose(y, layer(x)[0][:, -1])
 
 
+def measured() -> dict[str, float]:
+    """Time of a training step relative to the plain LSTM's, of cells without options: B = 32, H = 128."""
+    if not COSTS.is_file():
+        return {}
+    rows = json.loads(COSTS.read_text(encoding="utf-8"))["rows"]
+    return {
+        row["cell"]: row["ratios"]["gatework.nn / gatework.nn LSTM"]["ratio"]
+        for row in rows
+        if not row["options"] and (row["B"], row["H"], row["threads"]) == (32, 128, 1)
+    }
+
+
 def family() -> str:
     """Markdown table with a row per cell."""
-    costs = json.loads(COSTS.read_text(encoding="utf-8"))["to_lstm"] if COSTS.is_file() else {}
+    costs = measured()
     head = ["cell", "class", "what sets it apart", "source", *["time to the LSTM's"][: bool(costs)]]
     rows = [_line(head), _line(["---"] * len(head))]
     for cell in CELLS.values():
