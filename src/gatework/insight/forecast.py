@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gatework._version import __version__
+from gatework.cells import CELLS
 from gatework.data.series import SeriesTable
 from gatework.data.windows import WindowBatch, Windows
 from gatework.errors import ConfigError, DataError, GateworkError, nearest
@@ -262,7 +263,8 @@ def _flows(
     for name, one in networks.items():
         flow = _flow(one, batch)
         for state, norms in flow.items():
-            if state == "h" or name == own:
+            # a normaliser and a stabiliser say little to a reader
+            if state == "h" or (name == own and state in CELLS[spec.cell].states[:2]):
                 top = float(norms[0]) or math.nan
                 shares = [_plain(float(v) / top) for v in norms]
                 found.append({"name": name, "state": state, "share": shares})

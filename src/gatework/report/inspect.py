@@ -222,7 +222,7 @@ def _flow(page: Page, facts: dict[str, Any]) -> None:
     figure = draw.flow(facts)
     entries = []
     for line in facts["flow"]:
-        dash, colour, _ = draw.FLOW_STYLES[line["name"], line["state"]]
+        dash, colour, _ = draw.flow_style(line)
         entries.append((draw.flow_name(line), {"dot": "dot-line"}.get(dash, dash), colour))
     page.section(
         "flow",

@@ -202,20 +202,25 @@ def saturation(layer: dict[str, Any]) -> Figure:
     return Figure({"data": data, "layout": layout}, f"Saturated gates. {words}", words)
 
 
-FLOW_STYLES = {
-    ("this model", "h"): ("solid", "--model", 3.0),
-    ("this model", "c"): ("dot", "--model", 2.0),
-    ("the same, untrained", "h"): ("dash", "--model", 1.6),
-    ("plain RNN, trained", "h"): ("solid", "--baseline-1", 2.4),
-    ("plain RNN, untrained", "h"): ("dash", "--baseline-1", 1.6),
+FLOW_STYLES = {  # dash, colour and width of a line by the output h
+    "this model": ("solid", "--model", 3.0),
+    "the same, untrained": ("dash", "--model", 1.6),
+    "plain RNN, trained": ("solid", "--baseline-1", 2.4),
+    "plain RNN, untrained": ("dash", "--baseline-1", 1.6),
 }
+
+
+def flow_style(line: dict[str, Any]) -> tuple[str, str, float]:
+    """Dash, colour and width; whatever else a cell holds is dotted in the colour of its output."""
+    dash, colour, width = FLOW_STYLES.get(line["name"], ("dash", "--baseline-2", 1.6))
+    return (dash, colour, width) if line["state"] == "h" else ("dot", colour, 2.0)
 
 
 def flow(facts: dict[str, Any]) -> Figure:
     """Share of the gradient that is left k steps back."""
     data = []
     for line in facts["flow"]:
-        dash, colour, width = FLOW_STYLES[line["name"], line["state"]]
+        dash, colour, width = flow_style(line)
         shares = [v if v else None for v in line["share"]]
         data.append(
             {
@@ -238,7 +243,10 @@ def flow(facts: dict[str, Any]) -> Figure:
 
 def flow_name(line: dict[str, Any]) -> str:
     """What a line is called in the legend."""
-    return f"{line['name']}, by the cell state" if line["state"] == "c" else line["name"]
+    if line["state"] == "h":
+        return str(line["name"])
+    state = "the cell state" if line["state"] == "c" else f"its state {line['state']}"
+    return f"{line['name']}, by {state}"
 
 
 def flow_words(facts: dict[str, Any]) -> str:
