@@ -6,6 +6,7 @@ import math
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -64,16 +65,56 @@ def test_a_higher_score_can_be_the_better_one() -> None:
 def test_one_seed_is_said() -> None:
     comparison = compared(runs("lstm", 1.0, 1) + runs("rnn", 1.2, 1))
     words = " ".join(comparison.verdict)
-    assert "lstm is best on these data" in words  # over the test items
+    assert words.startswith("lstm has the lowest MAE, 1.000, but one seed cannot tell")
     assert "One training of each cell only: another seed may turn the order" in words
-    assert "the seeds" not in comparison.facts["method"]
+    assert "best on these data" not in words
+    assert "Every cell beats" not in words
+    assert comparison.facts["method"].startswith("No difference was tested: that takes two")
+
+
+def test_one_seed_settles_no_claim() -> None:
+    found = [
+        r for c, s in (("feedforward", 1.3), ("rnn", 1.2), ("lstm", 1.0)) for r in runs(c, s, 1)
+    ]
+    for run, seconds in zip(found, (0.5, 1.0, 2.0), strict=True):
+        run.epoch_seconds = seconds
+    claims = compared(found).told
+    assert len(claims) == 5
+    assert {c["holds"] for c in claims} == {"open"}
+    assert "not tested: rnn (1.2) and lstm (1), one seed cannot tell" in claims[1]["here"]
+
+
+def test_a_short_test_part_tells_nothing() -> None:
+    part = judged_part()
+    assert part.blocks is not None
+    found = runs("feedforward", 1.3) + runs("lstm", 1.0) + runs("rnn", 1.2)
+    for blocks, short in ((1, True), (4, True), (5, False)):
+        part.blocks = np.arange(len(part.blocks)) * blocks // len(part.blocks)
+        comparison = compared(found, part)
+        words = " ".join(comparison.verdict)
+        assert ("the test part is too short to tell" in words) == short
+        assert ("lstm is best" in words) != short
+        assert ("the test part has 300 forecasts in" in comparison.facts["method"]) == short
+        assert all((p["p"] is None) == short for p in comparison.facts["pairs"])
+        order = next(c for c in comparison.told if "see the order" in c["told"])
+        assert order["holds"] == ("open" if short else "yes")
+    assert "single test items" not in words
+
+
+def test_doubt_is_told_of_the_cells_and_not_of_the_naive_answer() -> None:
+    words = compared(runs("lstm", 1.0, noise=0.05) + runs("gru", 1.0, noise=0.05)).verdict
+    doubt = next(
+        i for i, w in enumerate(words) if w.startswith("Most of the doubt between the cells")
+    )
+    naive = next(i for i, w in enumerate(words) if "naive answer" in w)
+    assert doubt < naive
 
 
 def test_one_seed_and_no_items_tell_nothing() -> None:
     comparison = compared(
         runs("lstm", 1.0, 1, items=None) + runs("rnn", 1.2, 1, items=None), judged_part(items=False)
     )
-    assert "nothing tells whether that is more than chance" in comparison.verdict[0]
+    assert "one seed cannot tell whether that is more than chance" in comparison.verdict[0]
     assert comparison.facts["method"].startswith("No difference was tested")
 
 
@@ -107,14 +148,26 @@ def test_naive_answers_that_are_better_are_said() -> None:
     mixed = said(found, judged_part(1.1))
     assert "better: lstm; worse: rnn." in mixed
     near = said(runs("lstm", 1.0, noise=0.1), judged_part(1.0))
-    assert "No cell can be told apart from the best naive answer" in near
+    assert "lstm cannot be told apart from the best naive answer" in near
+    alike = said([r for c in ("lstm", "gru") for r in runs(c, 1.0, noise=0.1)], judged_part(1.0))
+    assert "No cell can be told apart from the best naive answer" in alike
 
 
 def test_trainings_cut_short_are_said() -> None:
     found = runs("lstm", 1.0, stopped="finished", best_epoch=10) + runs("rnn", 1.2)
-    assert "3 of 6 trainings (lstm) were still getting better when their epochs ended" in said(
-        found
-    )
+    for budget in ("epochs", "time"):  # what stopped them counts, not what they could have had
+        words = said(found, budget=budget)
+        assert "3 of 6 trainings (lstm) were still getting better when their epochs ended" in words
+    timed = runs("lstm", 1.0, stopped="time", best_epoch=10) + runs("rnn", 1.2)
+    assert "(lstm) were still getting better when their time ended: a longer" in said(timed)
+
+
+def test_one_cell_alone_is_worded() -> None:
+    words = said(runs("lstm", 1.0, 1, stopped="finished", best_epoch=10))
+    assert words.startswith("lstm was trained alone (MAE 1.0000): there is no other cell")
+    assert "1 of 1 training (lstm) was still getting better when its epochs ended" in words
+    assert "may do better" in words
+    assert "order" not in words
 
 
 def test_sizes_that_miss_and_interruption_are_said() -> None:

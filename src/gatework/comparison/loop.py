@@ -19,7 +19,7 @@ from gatework.comparison.sizes import nearest_size, parameters_of
 from gatework.comparison.store import Store
 from gatework.comparison.telling import Silent, Teller, Watched
 from gatework.errors import DataError, GateworkError, GateworkWarning
-from gatework.report.words import duration, number
+from gatework.report.words import count, duration, number
 from gatework.tasks.registry import task_class
 
 WARM_UP_SECONDS = 0.2
@@ -99,7 +99,8 @@ class _Comparing:
                 self.tests[context] = found
         todo = list(self._planned())
         self.teller.line(
-            f"{len(todo)} trainings: {len(plan.cells)} cells, {len(plan.seeds)} seeds"
+            f"{count(len(todo), 'training')}: {count(len(plan.cells), 'cell')}, "
+            f"{count(len(plan.seeds), 'seed')}"
             + (f", {len(plan.contexts)} contexts" if len(plan.contexts) > 1 else "")
             + f"; the same {plan.budget.kind} for each"
         )
@@ -135,14 +136,14 @@ class _Comparing:
         if plan.budget.kind != "parameters":
             return dict.fromkeys(plan.cells, size)
         settings = self._run_settings(context)
-        count = parameters_of(plan.task, settings, self.prepared[context])
-        wanted = count(plan.reference, size)
+        parameters = parameters_of(plan.task, settings, self.prepared[context])
+        wanted = parameters(plan.reference, size)
         sizes: dict[str, int | str] = {plan.reference: size}
         for cell in plan.cells:
             if cell == plan.reference:
                 continue
             try:
-                sizes[cell] = nearest_size(partial(count, cell), wanted, size)
+                sizes[cell] = nearest_size(partial(parameters, cell), wanted, size)
             except Exception as error:  # of this cell; the others go on
                 sizes[cell] = _words_of(error)
         return sizes
@@ -168,7 +169,7 @@ class _Comparing:
                     warm = True
                 run = self._train(planned)
             except KeyboardInterrupt:
-                self.teller.line(f"interrupted; {len(done)} of {len(todo)} trainings are done")
+                self.teller.line(f"interrupted; {len(done)} of {count(len(todo), 'training')} done")
                 return done, True
             done.append(run)
             self.store.save_run(run)

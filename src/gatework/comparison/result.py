@@ -16,7 +16,7 @@ from gatework._version import __version__
 from gatework.cells import CELLS
 from gatework.comparison.plan import Plan
 from gatework.comparison.runs import Run, Test
-from gatework.comparison.statistics import LEVEL, Sample, difference, holm
+from gatework.comparison.statistics import LEVEL, MIN_BLOCKS, Difference, Sample, difference, holm
 from gatework.comparison.told import claims
 from gatework.comparison.verdict import method, sentences
 from gatework.files import check_writable, json_numbers, write_atomically
@@ -225,7 +225,7 @@ def _pairs(cells: tuple[str, ...], runs: list[Run], test: Test) -> list[dict[str
 
 
 def _tested(named: list[tuple[Any, ...]], test: Test) -> list[dict[str, Any]]:
-    found = [difference(x, y, test.blocks) for _, _, x, y in named]
+    found = [_claimable(difference(x, y, test.blocks), test) for _, _, x, y in named]
     corrected = holm([d.p for d in found])
     pairs = []
     for (a, b, _, _), d, p in zip(named, found, corrected, strict=True):
@@ -246,6 +246,16 @@ def _tested(named: list[tuple[Any, ...]], test: Test) -> list[dict[str, Any]]:
             }
         )
     return pairs
+
+
+def _claimable(d: Difference, test: Test) -> Difference:
+    """The difference, untested where no cell can be judged by it.
+
+    One training of a cell does not tell the cell from its seed, whatever the test items say; and too
+    few blocks of a test part do not tell it from other parts, whatever the seeds say.
+    """
+    short = test.number_of_blocks is not None and test.number_of_blocks < MIN_BLOCKS
+    return d if d.seeds and not short else Difference(d.mean)
 
 
 def _context_pairs(

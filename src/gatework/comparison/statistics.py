@@ -32,6 +32,7 @@ Array = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 LEVEL = 0.05
+MIN_BLOCKS = 5  # of a test part: fewer tell too little of how items differ for any claim
 
 
 @dataclass(frozen=True)

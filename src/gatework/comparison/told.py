@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from gatework.cells import CELLS
-from gatework.comparison.verdict import BUSY, pair_of
+from gatework.comparison.verdict import BUSY, pair_of, why_untested
 from gatework.report.words import duration, listing, number
 
 # Ratios of times within this are called equal: two medians of few runs tell no less.
@@ -62,6 +62,9 @@ def _times(rows: dict[str, Any], a: str, b: str) -> tuple[str, int] | None:
     if longer and x_least <= y_most and y_least <= x_most:
         words += ", but from training to training the times overlap"
         longer = 0
+    if longer and min(rows[a]["seeds"], rows[b]["seeds"]) < 2:
+        words += ", but of one training each"
+        longer = 0
     shares = [rows[c]["cpu_share"] for c in (a, b) if rows[c]["cpu_share"] is not None]
     if longer and shares and min(shares) < BUSY:
         words += ", but the machine was busy with other work"
@@ -92,9 +95,12 @@ def _order(facts: dict[str, Any], rows: dict[str, Any], fed: str) -> dict[str, s
     parts = [f"{name} of {fed}: {own}"]
     parts += [f"better: {_scores(rows, better)}"] if better else []
     parts += [f"worse: {_scores(rows, worse)}"] if worse else []
+    untested = [c for c in tied if pairs[c]["p"] is None]
+    tied = [c for c in tied if c not in untested]
     parts += [f"not to be told apart from it: {_scores(rows, tied)}"] if tied else []
+    parts += [f"not tested: {_scores(rows, untested)}, {why_untested(facts)}"] if untested else []
     words = "; ".join(parts) + "."
-    if not better and worse and not tied:
+    if not better and worse and not tied and not untested:
         words += " What order tells beyond the place of each step, these data do not need."
     holds = True if better and not worse else False if worse and not better else None
     return _claim("… but do not see the order of what came.", words, holds)
@@ -130,7 +136,11 @@ def _keep(
     pair = pair_of(facts, gated, plain)
     name = facts["score"]["name"]
     both = f"{name} {number(rows[gated]['score'])} of {gated}, {number(rows[plain]['score'])} of {plain}"
-    end = {gated: f"{gated} is better", plain: f"{plain} is better", None: "not to be told apart"}
+    end = {
+        gated: f"{gated} is better",
+        plain: f"{plain} is better",
+        None: _undecided(facts, pair, "not to be told apart"),
+    }
     words = f"{both}: {end[pair['better']]}."
     if facts["context"] is not None:
         words = f"At a context of {facts['context']:,}, {words}"
@@ -142,6 +152,13 @@ def _keep(
         if change["better"] == change["b"]:
             holds = False
     return _claim(told, words, holds)
+
+
+def _undecided(
+    facts: dict[str, Any], pair: dict[str, Any], words: str, untested: str = "not tested"
+) -> str:
+    """What is said where neither is better: tested, or not and why."""
+    return words if pair["p"] is not None else f"{untested}, {why_untested(facts)}"
 
 
 def _contexts(facts: dict[str, Any], cell: str) -> tuple[str, dict[str, Any]] | None:
@@ -156,7 +173,8 @@ def _contexts(facts: dict[str, Any], cell: str) -> tuple[str, dict[str, Any]] | 
             scores.append(f"{number(row['score'])} from {group['context']:,} steps")
     end = {pair["a"]: "the longest is better than the shortest",
            pair["b"]: "the longest is worse than the shortest",
-           None: "the longest and the shortest cannot be told apart"}  # fmt: skip
+           None: "the longest and the shortest "
+           + _undecided(facts, pair, "cannot be told apart", "were not tested")}  # fmt: skip
     words = f"{facts['score']['name']} of {cell}: {listing(scores, 8)}; {end[pair['better']]}."
     return words, pair
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gatework.report.words import column, listing, number, percent
+from gatework.comparison.statistics import MIN_BLOCKS
+from gatework.report.words import column, count, listing, number, percent
 
 NAIVE = "naive answer"
 # A cell whose sizes jump may miss the wanted number of parameters by this share before it is said.
@@ -20,8 +21,8 @@ def sentences(facts: dict[str, Any]) -> list[str]:
     rows.sort(key=lambda r: (sign * r["score"], r["cell"]))
     parts = [
         _best(facts, rows),
-        _naive(facts, rows),
         _doubt(facts, rows),
+        _naive(facts, rows),
         _seeds(facts, rows),
         *_failures(facts),
         _unfinished(facts, rows),
@@ -36,8 +37,13 @@ def method(facts: dict[str, Any]) -> str:
     """How differences were tested, in a sentence or two."""
     score = facts["score"]
     tested = [p for p in facts["pairs"] if p["p"] is not None]
+    if not tested and too_short(facts):
+        return (
+            f"No difference was tested: {_short(facts)}, and a test takes {MIN_BLOCKS} blocks of neighbours "
+            "that may depend on each other."
+        )
     if not tested:
-        return "No difference was tested: that takes two seeds, or scores of single test items."
+        return "No difference was tested: that takes two trainings of a cell, with different seeds."
     over = []
     if any(p["over_seeds"] for p in tested):
         over.append("the seeds")
@@ -60,22 +66,49 @@ def pair_of(facts: dict[str, Any], a: str, b: str) -> dict[str, Any]:
     return found
 
 
+def too_short(facts: dict[str, Any]) -> bool:
+    """Whether the test part has too few blocks of items to tell anything by."""
+    blocks = facts["score"]["blocks"]
+    return blocks is not None and blocks < MIN_BLOCKS
+
+
+def why_untested(facts: dict[str, Any]) -> str:
+    """Why no difference was tested, in a few words."""
+    return "the test part is too short" if too_short(facts) else "one seed cannot tell"
+
+
+def _short(facts: dict[str, Any]) -> str:
+    score = facts["score"]
+    return (
+        f"the test part has {count(score['items'], score['item'])} in {count(score['blocks'], 'block')} "
+        "of its own"
+    )
+
+
 def _best(facts: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     score, name = facts["score"], facts["score"]["name"]
     shown = dict(zip((r["cell"] for r in rows), column([r["score"] for r in rows], 4), strict=True))
     least = "lowest" if score["lower_is_better"] else "highest"
     best, others = rows[0], rows[1:]
     if not others:
+        if len(facts["rows"]) == 1:
+            return (
+                f"{best['cell']} was trained alone ({name} {shown[best['cell']]}): there is no other cell "
+                "to compare it with."
+            )
         return (
             f"Only {best['cell']} was trained to the end ({name} {shown[best['cell']]}): there is nothing "
             "to compare it with."
         )
     pairs = {r["cell"]: pair_of(facts, best["cell"], r["cell"]) for r in others}
     if all(p["p"] is None for p in pairs.values()):
-        return (
-            f"{best['cell']} has the {least} {name}, {shown[best['cell']]}, but nothing tells whether that "
-            "is more than chance: one training each, and no scores of single test items."
-        )
+        head = f"{best['cell']} has the {least} {name}, {shown[best['cell']]}, "
+        if too_short(facts):
+            return (
+                f"{head}but the test part is too short to tell whether that is more than chance: "
+                f"{_short(facts)}, and a test takes {MIN_BLOCKS}. More rows, or a larger test part, would tell."
+            )
+        return f"{head}but one seed cannot tell whether that is more than chance."
     tied = [r for r in others if pairs[r["cell"]]["better"] is None]
     worse = [r for r in others if pairs[r["cell"]]["better"] == best["cell"]]
     if not tied:
@@ -122,6 +155,8 @@ def _naive(facts: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     if naive is None:
         return ""
     base = f"the best naive answer ({naive}, {name} {number(facts['baselines'][naive])})"
+    if all(pair_of(facts, r["cell"], NAIVE)["p"] is None for r in rows):
+        return f"Beside {base} nothing is tested either: {_beside(rows)}."
     better: list[dict[str, Any]] = []
     worse: list[dict[str, Any]] = []
     tied: list[dict[str, Any]] = []
@@ -135,16 +170,31 @@ def _naive(facts: dict[str, Any], rows: list[dict[str, Any]]) -> str:
         who = "Every cell beats" if len(rows) > 1 else f"{rows[0]['cell']} beats"
         return f"{who} {base}, by {by}."
     if not better and not worse:
-        return f"No cell can be told apart from {base}."
+        who = "No cell can" if len(rows) > 1 else f"{rows[0]['cell']} cannot"
+        return f"{who} be told apart from {base}."
     if not better and not tied:
+        if len(rows) == 1:
+            return f"{rows[0]['cell']} is worse than {base}, by more than chance."
         return f"No cell beats {base}; all are worse, by more than chance."
     groups = (("better", better), ("not to be told apart from it", tied), ("worse", worse))
     said = [f"{words}: {listing([r['cell'] for r in g], 12)}" for words, g in groups if g]
     return f"Beside {base}: {'; '.join(said)}."
 
 
+def _beside(rows: list[dict[str, Any]]) -> str:
+    """Each cell's score beside the naive one's, untested."""
+    said = []
+    for row in rows:
+        skill = row["skill"]
+        if skill is None:
+            return "its score leaves no share to tell"
+        size = percent(abs(skill), 0 if abs(skill) >= 0.0995 else 1)
+        said.append(f"{row['cell']} is {size} {'better' if skill > 0 else 'worse'}")
+    return listing(said, 12)
+
+
 def _doubt(facts: dict[str, Any], rows: list[dict[str, Any]]) -> str:
-    """Where the uncertainty of an undecided comparison with the best cell comes from."""
+    """Where the uncertainty of an undecided comparison of a cell with the best cell comes from."""
     undecided = [
         p["share_of_seeds"]
         for r in rows[1:]
@@ -157,10 +207,13 @@ def _doubt(facts: dict[str, Any], rows: list[dict[str, Any]]) -> str:
         return ""
     share = sorted(undecided)[len(undecided) // 2]
     if share > 0.5:
-        return "Most of that doubt comes from the seeds: with more of them smaller differences could be told."
+        return (
+            "Most of the doubt between the cells comes from the seeds: with more of them smaller "
+            "differences could be told."
+        )
     return (
-        "Most of that doubt comes from the test part: a longer one would tell smaller differences, more "
-        "seeds would not."
+        "Most of the doubt between the cells comes from the test part: a longer one would tell smaller "
+        "differences, more seeds would not."
     )
 
 
@@ -169,10 +222,7 @@ def _seeds(facts: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     if not few or len(rows) < 2:
         return ""
     who = "each cell" if len(few) == len(rows) else listing(few, 12)
-    return (
-        f"One training of {who} only: another seed may turn the order, and no test covers that. Three "
-        "seeds or more would."
-    )
+    return f"One training of {who} only: another seed may turn the order. Three seeds or more would tell."
 
 
 def _failures(facts: dict[str, Any]) -> list[str]:
@@ -188,21 +238,25 @@ def _failures(facts: dict[str, Any]) -> list[str]:
 
 def _unfinished(facts: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     """Trainings that were still getting better when their budget ended."""
-    ended = ("finished", "time")
     cells = {r["cell"] for r in rows}
     mine = [
         r for r in facts["runs"]
         if r["failure"] is None and r["cell"] in cells and r["context"] == facts["context"]
     ]  # fmt: skip
-    still = [r for r in mine if r["stopped"] in ended and r["best_epoch"] == r["epochs"]]
-    if not still:
+    parts = []
+    for stopped, what in (("finished", "epochs"), ("time", "time")):
+        still = [r for r in mine if r["stopped"] == stopped and r["best_epoch"] == r["epochs"]]
+        if still:
+            who = listing(list(dict.fromkeys(r["cell"] for r in still)), 12)
+            were = "was" if len(still) == 1 else "were"
+            parts.append(
+                f"{len(still)} of {count(len(mine), 'training')} ({who}) {were} still getting better when "
+                f"{'its' if len(still) == 1 else 'their'} {what} ended"
+            )
+    if not parts:
         return ""
-    what = "time" if facts["budget_kind"] == "time" else "epochs"
-    who = listing(list(dict.fromkeys(r["cell"] for r in still)), 12)
-    return (
-        f"{len(still)} of {len(mine)} trainings ({who}) were still getting better when their {what} ended: "
-        "a longer training may change the order."
-    )
+    longer = "change the order" if len(rows) > 1 else "do better"
+    return f"{', '.join(parts)}: a longer training may {longer}."
 
 
 def _sizes(facts: dict[str, Any], rows: list[dict[str, Any]]) -> str:

@@ -38,8 +38,10 @@ def render(facts: dict[str, Any]) -> str:
     _differences(page, facts)
     _how(page, facts)
     _cells(page, rows)
+    title = listing([r["cell"] for r in facts["rows"]], 12)
+    title += ", compared" if len(rows) > 1 else ", beside a naive answer" if facts["naive"] else ""
     return page.render(
-        tag("h1", f"{listing([r['cell'] for r in facts['rows']], 12)}, compared"),
+        tag("h1", title),
         paragraph(
             f"Which recurrent cell suits these data, for the task {facts['task']}: every cell trained on the "
             "same rows and judged on the same later ones."
