@@ -93,9 +93,9 @@ def inspect(
     elif not quiet:
         from gatework.report.inspect_figures import flow_words, reach_words
 
-        first = found["layers"][0]
-        if first["half_life"] is not None:
-            print(reach_words(found, first))
+        for layer in found["layers"]:
+            if layer["half_life"] is not None:
+                print(reach_words(found, layer))
         print(flow_words(found))
         print(f"page written to {output}")
 

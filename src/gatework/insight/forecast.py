@@ -304,7 +304,7 @@ def _trained_rnn(
         rival = type(model)(**settings).fit(
             data, target=list(schema.targets), time=schema.time, series=schema.series, past=schema.past,
             known=schema.known, static=schema.static, categorical=schema.categorical, resample=resample,
-            mend=mend, progress=progress,
+            mend=mend, progress=Quiet(),
         )  # fmt: skip
     except GateworkError as error:
         return f"No plain RNN could be trained on this table to compare with: {error}"

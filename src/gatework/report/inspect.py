@@ -8,7 +8,7 @@ from typing import Any
 
 from gatework.report import inspect_figures as draw
 from gatework.report.page import Html, Page, choice, join, legend, pairs, paragraph, table, tag
-from gatework.report.words import count, number, percent, steps
+from gatework.report.words import count, listing, number, percent, steps
 
 SORTS = {
     "half-life": "how long they remember",
@@ -48,7 +48,7 @@ def _headline(page: Page, facts: dict[str, Any]) -> None:
     first = facts["layers"][0]
     has_reach = first["half_life"] is not None
     said = (
-        draw.reach_words(facts, first)
+        " ".join(draw.reach_words(facts, layer) for layer in facts["layers"])
         if has_reach
         else "This cell has no gate that holds on to anything: its memory is written anew at every step."
     )
@@ -58,7 +58,11 @@ def _headline(page: Page, facts: dict[str, Any]) -> None:
     entries = [
         ("the model reads a window in", window),
         ("units in a layer", f"{first['units']:,}"),
-        ("gradient left at the window's start", draw.share_text(own[-1]) if own[-1] else "none"),
+        (
+            "gradient left at the window's start"
+            + (", all layers together" if len(facts["layers"]) > 1 else ""),
+            draw.share_text(own[-1]) if own[-1] else "none",
+        ),
     ]
     keys = tag(
         "dl",
@@ -72,12 +76,35 @@ def _headline(page: Page, facts: dict[str, Any]) -> None:
         keys,
         paragraph(
             "A recurrent network reads its input step by step and keeps notes in a memory: a number "
-            "for each "
-            "unit. Gates are valves between 0 (shut) and 1 (open), set anew at every step by the network "
-            "itself, that decide what is kept, what is written and what is said. Below they are laid open."
+            "for each unit. " + _valves(facts)
         ),
         _step_note(facts),
     )
+
+
+def _valves(facts: dict[str, Any]) -> str:
+    if not _has_gates(facts):
+        return "This cell has no gates: it is the simplest there is. Below its memory is laid open."
+    return (
+        "Gates are valves between 0 (shut) and 1 (open), set anew at every step by the network itself, that "
+        f"decide what is {_decided(facts)}. Below they are laid open."
+    )
+
+
+def _has_gates(facts: dict[str, Any]) -> bool:
+    return any(plane["gate"] for plane in facts["shown"][0]["layers"][0].values())
+
+
+def _decided(facts: dict[str, Any]) -> str:
+    """What the gates that there are decide."""
+    gates = [n for n, p in facts["shown"][0]["layers"][0].items() if p["gate"]]
+    kept = facts["layers"][0]["kept"]
+    does = [
+        ("kept", kept not in (None, "1")),
+        ("written", bool({"i", "z"} & set(gates)) or facts["cell"]["name"] == "cifg"),
+        ("said", "o" in gates),
+    ]
+    return listing([word for word, so in does if so])
 
 
 def _step_note(facts: dict[str, Any]) -> Html:
@@ -100,7 +127,8 @@ def _gates(page: Page, facts: dict[str, Any]) -> None:
         for number_, _ in enumerate(facts["layers"]):
             figure, height = draw.gate_maps(shown, number_, facts)
             name = _name(shown, facts) + (f", layer {number_ + 1}" if several else "")
-            blocks.append((name, page.figure(figure.spec, figure.label, height_px=height)))
+            drawn = page.figure(figure.spec, figure.label, height_px=height)
+            blocks.append((name, drawn))
     planes = draw.ordered(facts["shown"][0]["layers"][0])
     kinds = [facts["shown"][0]["layers"][0][p]["gate"] for p in planes]
     page.section(
@@ -126,18 +154,16 @@ def _gates(page: Page, facts: dict[str, Any]) -> None:
         ),
         tag("dl", *(_meaning(p, facts) for p in planes), class_="facts"),
         tag("div", tag("label", "sort units by ", select, class_="choose"), class_="controls"),
+        # where there is nothing to choose, the one window is named all the same
+        paragraph(f"Drawn: {blocks[0][0]}.", class_="soft") if len(blocks) == 1 else "",
         choice("window", blocks, group="gates"),
         link="Gates over time",
     )
 
 
 def _meaning(plane: str, facts: dict[str, Any]) -> Html:
-    name, words = draw.PLANES.get(
-        plane, (plane, "a quantity of this cell; its documentation says which")
-    )
-    if facts["layers"][0]["kept"] == f"1-{plane}":  # such as the z of some cells
-        words = "how much of the new value is taken: shut keeps all, open takes the new value"
-    return tag("div", tag("dt", name), tag("dd", words))
+    words = draw.meaning(plane, facts["cell"]["name"], facts["layers"][0]["kept"])
+    return tag("div", tag("dt", draw.PLANES.get(plane, (plane, ""))[0]), tag("dd", words))
 
 
 def _name(shown: dict[str, Any], facts: dict[str, Any]) -> str:
@@ -160,33 +186,48 @@ def _memory(page: Page, facts: dict[str, Any]) -> None:
             link="Memory",
         )
         return
-    keeps = (
-        draw.title(first["kept"]) if first["kept"] in draw.PLANES else "share that its gates keep"
-    )
+    if first["kept"] == "1":
+        how = (
+            "This cell has no gate that forgets: what a unit holds is multiplied by 1 at every step, so no "
+            "half-life ends it. Only what is added to it later changes it."
+        )
+    else:
+        how = _half_lives(first["kept"])
     blocks = []
     for layer in facts["layers"]:
-        figure = draw.reach(facts, layer)
-        blocks.append(
-            (f"layer {layer['number']}", page.figure(figure.spec, figure.label, figure.caption))
-        )
+        if all(v is None or v >= 1e9 for v in layer["half_life"]):  # no bar to draw
+            shown = paragraph(draw.reach_words(facts, layer), class_="said")
+        else:
+            figure = draw.reach(facts, layer)
+            shown = page.figure(figure.spec, figure.label, figure.caption)
+        blocks.append((f"layer {layer['number']}", shown))
     page.section(
         "memory",
         "How far the memory reaches",
-        paragraph(
-            f"The {keeps} multiplies what a unit holds at every step. If it stands at 0.9, a tenth "
-            f"fades each "
-            "step and half is gone after 6.6: that is the unit's half-life. The dashed line is the "
-            "whole window; "
-            "a unit above it carries news from its start to its end. Each step writes new things "
-            "too, so a short "
-            "half-life is not a fault: the task may need no more."
-        ),
+        paragraph(how),
         choice("layer", blocks, group="memory"),
         paragraph(
             f"Averaged over {count(facts['sampled'], 'window')} spread over the table.",
             class_="soft",
         ),
         link="Memory",
+    )
+
+
+KEPT = {
+    "1-z": "share that the update gate z leaves, 1 - z,",
+    "f/(i+f)": "share of the forget gate in both gates, f / (i + f),",
+    "1-i/n": "share that its gates leave, 1 - i / n with n the sum of all that was written,",
+}
+
+
+def _half_lives(kept: str) -> str:
+    keeps = draw.title(kept) if kept in draw.PLANES else KEPT.get(kept, "share that its gates keep")
+    return (
+        f"The {keeps} multiplies what a unit holds at every step. If it stands at 0.9, a tenth fades each "
+        "step and half is gone after 6.6: that is the unit's half-life. The dashed line is the whole window; "
+        "a unit above it carries news from its start to its end. Each step writes new things too, so a short "
+        "half-life is not a fault: the task may need no more."
     )
 
 
@@ -208,14 +249,26 @@ def _saturation(page: Page, facts: dict[str, Any]) -> None:
             "lower right "
             "shut nearly always, near the lower left it hovers in between and does a little of "
             "both. On the "
-            "diagonal edge from upper left to lower right it acts like a switch. For the gate that "
-            "keeps, upper "
-            "left means a unit that never forgets."
+            "diagonal edge from upper left to lower right it acts like a switch."
+            + _forgetless(facts["layers"][0]["kept"])
         ),
         legend([(draw.title(n), "dot", draw.COLOURS[i % 4]) for i, n in enumerate(names)]),
         choice("layer", blocks, group="saturation"),
         link="Open and shut",
     )
+
+
+def _forgetless(kept: str | None) -> str:
+    """Where in the picture of gates a unit lies that never forgets."""
+    if kept in ("f", "z"):
+        return (
+            f" For the {draw.title(kept)}, which keeps, upper left means a unit that never forgets."
+        )
+    if kept == "1-z":
+        return (
+            " For the update gate z, which replaces, lower right means a unit that never forgets."
+        )
+    return ""
 
 
 def _flow(page: Page, facts: dict[str, Any]) -> None:
@@ -233,8 +286,12 @@ def _flow(page: Page, facts: dict[str, Any]) -> None:
             "gradient. Where a line has fallen to a thousandth, that far back the network can hardly learn "
             "anything. In a plain network the gradient is multiplied by the same weights at every "
             "step and dies "
-            "away: the vanishing gradient. A gate that stays open lets it pass, which is what it "
-            "was invented for."
+            "away: the vanishing gradient. "
+            + (
+                "A gate that keeps lets it pass, which is what it was invented for."
+                if facts["layers"][0]["kept"]
+                else "Gates that keep were invented against it; this cell has none."
+            )
         ),
         legend(entries),
         page.figure(figure.spec, figure.label, figure.caption),

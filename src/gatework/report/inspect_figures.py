@@ -5,18 +5,20 @@ No text from the data enters a specification; colours are names of the page's st
 
 from __future__ import annotations
 
+import math
 import statistics
 from typing import Any
 
+from gatework.cells import CELLS
 from gatework.report.forecast_figures import Figure
-from gatework.report.words import is_moment, number, percent, steps
+from gatework.report.words import count, is_moment, listing, number, percent, steps
 
 # letter of a plane -> (what it is called, what it does)
 PLANES = {
     "f": ("forget gate f", "how much of its memory a unit keeps: open keeps everything, shut wipes it"),
     "i": ("input gate i", "how much of what is new is written into the memory"),
     "o": ("output gate o", "how much of the memory is let out, to the forecast and to the next step"),
-    "g": ("candidate g", "what would be written, if the input gate lets it: up or down"),
+    "g": ("candidate g", "what would be written, as far as the input gate lets it: up or down"),
     "z": ("update gate z", "how much of its memory a unit keeps: open keeps all, shut takes the new value"),
     "r": ("reset gate r", "how much of the memory is used to make the new value"),
     "n": ("candidate n", "the new value that would replace the memory: up or down"),
@@ -31,6 +33,33 @@ _INPUT_PX, _GAP_PX = 130, 34
 def ordered(names: Any) -> list[str]:
     """Planes in the order they are shown: what keeps first, states last."""
     return sorted(names, key=lambda n: (ORDER.find(n) if n in ORDER else len(ORDER), n))
+
+
+def meaning(plane: str, cell: str, kept: str | None) -> str:
+    """What a plane does in this cell, for a reader."""
+    row = CELLS.get(cell)
+    gates = row.planes if row is not None else ()
+    if kept == f"1-{plane}":  # such as the z of some cells
+        return "how much of the new value is taken: shut keeps all, open takes the new value"
+    if plane == "f" and kept == "f/(i+f)":
+        return "what it is beside the input gate counts: of its memory a unit keeps f / (i + f)"
+    if plane == "i" and kept == "f/(i+f)":
+        return "what it is beside the forget gate counts: of the new value a unit takes i / (i + f)"
+    if plane == "f" and kept == "1-i/n":
+        return "how much of its memory a unit keeps, before what it holds is divided by a sum of its gates"
+    if plane == "f" and gates and "i" not in gates and cell == "cifg":
+        return "how much of its memory a unit keeps, and by what it shuts the candidate is written: 1 - f"
+    if plane == "g" and gates and "i" not in gates:
+        if cell == "cifg":
+            return "what would be written, as far as the forget gate is shut: up or down"
+        if "f" in gates:
+            return "what is written, all of it: up or down"
+        return "the new value: up or down"
+    if plane == "h" and row is not None and not row.has_c:
+        return (
+            "the memory itself and what the unit says of it, seen by the forecast and the next step"
+        )
+    return PLANES.get(plane, ("", "a quantity of this cell; its documentation says which"))[1]
 
 
 def title(name: str) -> str:
@@ -106,23 +135,42 @@ def _heading(words: str, top: float) -> dict[str, Any]:
 
 def reach(facts: dict[str, Any], layer: dict[str, Any]) -> Figure:
     """Half-lives of all units, from the longest to the shortest."""
-    lives = sorted((v if v is not None else 1e9 for v in layer["half_life"]), reverse=True)
+    lives = sorted((v for v in layer["half_life"] if v is not None and v < 1e9), reverse=True)
     window = facts["steps"]
     highest = max(window * 10, 10)
     shown = [min(max(v, 0.01), highest) for v in lives]
     said = reach_words(facts, layer)
+    forever = len(layer["half_life"]) - len(lives)
+    if forever:
+        said += f" Without a bar: {count(forever, 'unit')} that never forget{'s' if forever == 1 else ''}."
+    values = [*shown, window]
+    axis: dict[str, Any] = {
+        "title": {"text": "half-life in steps"},
+        "nticks": 6,
+        "rangemode": "tozero",
+    }
+    if max(values) > 100 * min(values):
+        powers = [10.0**n for n in range(-2, 10)]
+        ticks = [
+            d * p for p in powers for d in (1, 2, 5) if min(values) / 5 <= d * p <= 5 * max(values)
+        ]
+        axis = {
+            "title": {"text": "half-life in steps (log)"}, "type": "log", "tickvals": ticks,
+            "ticktext": [f"{v:g}" for v in ticks],
+            "range": [math.log10(min(values) / 1.5), math.log10(max(values) * 1.5)],
+        }  # fmt: skip
     data = [
         {
             "type": "bar", "x": list(range(1, len(shown) + 1)), "y": shown,
             "marker": {"color": "var(--model)"},
-            "customdata": [_life(v) for v in lives],
+            "customdata": [f"half is gone after {number(v, 2)} steps" for v in lives],
             "hovertemplate": "unit in place %{x}: %{customdata}<extra></extra>",
         }
     ]  # fmt: skip
     line = {"color": "var(--soft)", "width": 1.4, "dash": "dash"}
     layout = {
         "xaxis": {"title": {"text": "units, the longest memory first"}, "nticks": 9},
-        "yaxis": {"title": {"text": "half-life in steps"}, "type": "log", "dtick": 1},
+        "yaxis": axis,
         "hovermode": "closest",
         "shapes": [
             {
@@ -139,15 +187,20 @@ def reach(facts: dict[str, Any], layer: dict[str, Any]) -> Figure:
     return Figure({"data": data, "layout": layout}, f"Half-life of each unit. {said}", said)
 
 
-def _life(steps_: float) -> str:
-    return "keeps everything" if steps_ >= 1e9 else f"half is gone after {number(steps_, 2)} steps"
-
-
 def reach_words(facts: dict[str, Any], layer: dict[str, Any]) -> str:
     """What the half-lives say, in two sentences."""
     lives = [v if v is not None else 1e9 for v in layer["half_life"]]
     middle, longest, window = statistics.median(lives), max(lives), facts["steps"]
-    said = f"Half of the units forget half of what they hold within {span(facts, middle)}"
+    head = f"In layer {layer['number']}: " if len(facts["layers"]) > 1 else ""
+    if min(lives) >= 1e9:
+        return f"{head}No unit ever forgets: what was written stays until something is added to it."
+    if middle >= 1e9:
+        never = sum(v >= 1e9 for v in lives)
+        return (
+            f"{head}{never} of {len(lives)} units forget nothing; of the others the shortest-lived loses "
+            f"half of what it holds within {span(facts, min(lives))}."
+        )
+    said = f"{head}Half of the units forget half of what they hold within {span(facts, middle)}"
     said += (
         "; the longest-lived unit forgets nothing."
         if longest >= 1e9
@@ -161,8 +214,6 @@ def reach_words(facts: dict[str, Any], layer: dict[str, Any]) -> str:
 
 def span(facts: dict[str, Any], value: float) -> str:
     """Steps of the recurrence, and the time they are in the table."""
-    if value >= 1e9:
-        return "no number of steps"
     said = f"{number(value, 2)} step{'' if number(value, 2) == '1' else 's'}"
     rows = round(value * facts["segment"])
     if facts["segment"] > 1 or facts["frequency"] != "1 step":
@@ -173,7 +224,8 @@ def span(facts: dict[str, Any], value: float) -> str:
 def saturation(layer: dict[str, Any]) -> Figure:
     """Of each unit and gate the share of steps nearly shut against that nearly open."""
     data, said = [], []
-    for i, name in enumerate(ordered(layer["saturation"])):
+    names = ordered(layer["saturation"])
+    for i, name in enumerate(names):
         left, right = layer["saturation"][name]
         data.append(
             {
@@ -190,8 +242,8 @@ def saturation(layer: dict[str, Any]) -> Figure:
     words = "Over all units, " + "; ".join(said) + " of the steps."
     if all(v < 0.05 for sides in layer["saturation"].values() for side in sides for v in side):
         words = (
-            "No gate is ever nearly shut or nearly open for long: all hover in between, and every unit keeps, "
-            "writes and says a little of everything at each step. " + words
+            "No gate is ever nearly shut or nearly open for long: all hover in between, and every unit "
+            f"{_does(names, layer['kept'])} a little of everything at each step. {words}"
         )
     axis = {"tickformat": ".0%", "range": [-0.03, 1.03]}
     layout = {
@@ -200,6 +252,16 @@ def saturation(layer: dict[str, Any]) -> Figure:
         "hovermode": "closest",
     }
     return Figure({"data": data, "layout": layout}, f"Saturated gates. {words}", words)
+
+
+def _does(gates: list[str], kept: str | None) -> str:
+    """What these gates let a unit do: keeps, writes, says, as far as the cell has gates for it."""
+    words = [
+        "keeps" if kept not in (None, "1") else "",
+        "writes" if "i" in gates or kept in ("z", "1-z") else "",
+        "says" if "o" in gates else "",
+    ]
+    return listing([w for w in words if w], 3) or "takes"
 
 
 FLOW_STYLES = {  # dash, colour and width of a line by the output h
@@ -260,8 +322,15 @@ def flow_words(facts: dict[str, Any]) -> str:
         left = shares[-1]
         said.append(f"{name}: {'nothing that a float can hold' if not left else share_text(left)}")
     return (
-        f"Left of the gradient {back} step{'' if back == 1 else 's'} back: " + "; ".join(said) + "."
+        f"Left of the gradient {back} step{'' if back == 1 else 's'} back{_all_layers(facts)}: "
+        + "; ".join(said)
+        + "."
     )
+
+
+def _all_layers(facts: dict[str, Any]) -> str:
+    several = len(facts["layers"])
+    return f", all {several} layers together" if several > 1 else ""
 
 
 def share_text(share: float) -> str:
