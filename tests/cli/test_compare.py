@@ -23,6 +23,41 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forecast_task, "MIN_EPOCH_STEPS", 4)
 
 
+def test_options_that_a_cell_does_not_take(
+    run: Run, refused: Callable[..., str], table: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    more = [*OPTIONS[:-1], "1", "--zoneout", "0.2", "-o", page]
+    refused(
+        "compare", "forecast", table, *more, "--cells", "feedforward,lstm",
+        says=["zoneout acts on what is carried", "'feedforward'", "Leave out the option or the cell"],
+    )  # fmt: skip
+    done = run("compare", "forecast", table, *more)
+    assert done.code == 0, done
+    lines = done.err.splitlines()
+    assert lines[0].startswith(
+        "left out: feedforward, which does not go with these options: zoneout"
+    )
+    assert lines[1] == "3 trainings: 3 cells, 1 seed; the same parameters for each"
+    assert "one seed cannot tell" in done.out
+
+
+def test_the_page_says_of_which_data(run: Run, table: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    done = run(
+        "compare", "forecast", table, *OPTIONS, "--cells", "rnn", "-o", page, "--json"
+    )  # fmt: skip
+    assert done.code == 0, done
+    data = json.loads(done.out)["data"]
+    assert (data["source"], data["targets"]) == (table.name, ["load"])
+    assert data["rows"] == len(table.read_text(encoding="utf-8").splitlines()) - 1
+    text = page.read_text(encoding="utf-8")
+    assert f"Data: {table.name}, target load, {data['rows']:,} rows" in text
+    test = data["parts"]["test"]
+    assert f"{test['rows']:,} rows, {test['from'][:16].replace('T', ' ')} to" in text
+    assert "rnn, compared" not in text
+
+
 def test_table_page_and_runs(run: Run, table: Path, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     page = tmp_path / "page.html"

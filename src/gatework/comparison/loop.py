@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from gatework.comparison.described import described
 from gatework.comparison.measure import PUSHES, push_microseconds
 from gatework.comparison.plan import Plan, make_plan, run_settings
 from gatework.comparison.result import Comparison
@@ -97,6 +98,8 @@ class _Comparing:
             found = self.store.load_test(context, self.fingerprints[context])
             if found is not None:
                 self.tests[context] = found
+        for notice in plan.notices:
+            self.teller.line(notice)
         todo = list(self._planned())
         self.teller.line(
             f"{count(len(todo), 'training')}: {count(len(plan.cells), 'cell')}, "
@@ -113,7 +116,8 @@ class _Comparing:
             raise GateworkError(
                 f"every training failed; the first, {first.cell} with seed {first.seed}: {first.failure}"
             )
-        return Comparison.of(plan, done, self.tests, interrupted=interrupted)
+        data_ = described(self.prepared[plan.contexts[-1]])
+        return Comparison.of(plan, done, self.tests, interrupted=interrupted, data=data_)
 
     def _planned(self) -> Iterator[Run]:
         """Runs in their order: a round of all cells for each seed and context, its start moving on."""

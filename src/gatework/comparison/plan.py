@@ -42,6 +42,9 @@ class Plan:
     contexts: tuple[int | None, ...]  # (None,) where the settings say it
     settings: dict[str, Any]
     roles: dict[str, Any]
+    notices: tuple[
+        str, ...
+    ] = ()  # of cells that were left out, to be told before the first training
 
     @property
     def reference(self) -> str:
@@ -88,14 +91,16 @@ def make_plan(
         raise ConfigError(
             f"compare: the budget {asked} is the time of each training already; leave out max_seconds."
         )
+    chosen = choose_cells(task, cells, settings)
     return Plan(
         task,
-        choose_cells(task, cells, settings),
+        chosen,
         tuple(range(config.seed, config.seed + seeds)),
         asked,
         _contexts(task, contexts, settings, fields),
         settings,
         roles,
+        _left_out(task, cells, chosen, settings),
     )
 
 
@@ -126,7 +131,10 @@ def choose_cells(
     """
     fitting = fitting_cells(task, settings)
     if cells is None:
-        return tuple(c for c in DEFAULT_CELLS if c in fitting)
+        default = tuple(c for c in DEFAULT_CELLS if c in fitting)
+        if not default:
+            raise ConfigError(f"compare: {_reason(task, DEFAULT_CELLS[-1], settings)}")
+        return default
     names = cells.split(",") if isinstance(cells, str) else [str(c) for c in cells]
     names = [name.strip() for name in names if name.strip()]
     if names == ["all"]:
@@ -139,10 +147,42 @@ def choose_cells(
                 f"compare: there is no cell {name!r}. {nearest(name, [*fitting, 'all'])}"
             )
         if name not in fitting:
+            if name in fitting_cells(task, {}):  # the settings are what it does not go with
+                raise ConfigError(
+                    f"compare: the cell {name!r} does not go with these options: "
+                    f"{_reason(task, name, settings)} Leave out the option or the cell."
+                )
             raise ConfigError(
                 f"compare: {task} does not take the cell {name!r}. {nearest(name, fitting)}"
             )
     return tuple(dict.fromkeys(names))
+
+
+def _reason(task: str, cell: str, settings: dict[str, Any]) -> str:
+    """What fit says against the cell with these settings."""
+    try:
+        task_class(task)(**{**settings, "cell": cell})
+    except ConfigError as error:
+        words = str(error).removeprefix(f"{task_class(task).__name__}: settings: ")
+        return words if words.endswith((".", "!", "?")) else words + "."
+    return ""
+
+
+def _left_out(
+    task: str, cells: Any, chosen: tuple[str, ...], settings: dict[str, Any]
+) -> tuple[str, ...]:
+    """A line for each cell that nobody named and that the settings exclude."""
+    if cells is None:
+        meant: Sequence[str] = DEFAULT_CELLS
+    elif cells in ("all", ["all"], ("all",)):
+        meant = fitting_cells(task, {})
+    else:
+        return ()
+    return tuple(
+        f"left out: {cell}, which does not go with these options: {_reason(task, cell, settings)}"
+        for cell in meant
+        if cell not in chosen
+    )
 
 
 def read_budget(text: str) -> Budget:

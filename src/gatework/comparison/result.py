@@ -44,6 +44,7 @@ class Comparison:
         tests: dict[int | None, Test],
         *,
         interrupted: bool = False,
+        data: dict[str, Any] | None = None,
     ) -> Comparison:
         """The comparison that these runs make."""
         main = plan.contexts[-1]
@@ -56,6 +57,7 @@ class Comparison:
         of_main = [r for r in runs if r.context == main]
         facts: dict[str, Any] = {
             "task": plan.task,
+            "data": data,
             "gatework_version": __version__,
             "budget": str(plan.budget),
             "budget_kind": plan.budget.kind,

@@ -7,7 +7,7 @@ from typing import Any
 from gatework.cells import CELLS
 from gatework.report import compare_figures as figures
 from gatework.report.page import Html, Page, best, bullets, details, pairs, paragraph, table, tag
-from gatework.report.words import NONE, column, duration, listing, number, percent
+from gatework.report.words import NONE, column, count, duration, listing, moment, number, percent
 
 HOLDS = {"yes": "So here", "no": "Not here", "open": "Not settled"}
 TONES = {"yes": "won", "no": "lost", "open": "unjudged"}
@@ -46,8 +46,42 @@ def render(facts: dict[str, Any]) -> str:
             f"Which recurrent cell suits these data, for the task {facts['task']}: every cell trained on the "
             "same rows and judged on the same later ones."
         ),
+        paragraph(_of_data(facts["data"])) if facts["data"] else "",
         paragraph(f"Page by Gatework {facts['gatework_version']}", class_="meta"),
     )
+
+
+def _of_data(data: dict[str, Any]) -> str:
+    """Table, targets, rows and the test part's dates, in a sentence."""
+    targets, test = listing(data["targets"]), data["parts"]["test"]
+    series = f" in {data['series']:,} series" if data["series"] > 1 else ""
+    return (
+        f"Data: {data['source']}, target{'s' if len(data['targets']) > 1 else ''} {targets}, "
+        f"{count(data['rows'], 'row')}{series}, a row each {data['frequency'].removeprefix('1 ')}; "
+        f"judged from {moment(test['from'])} to {moment(test['to'])}."
+    )
+
+
+def _parts(data: dict[str, Any] | None) -> list[tuple[str, str | None]]:
+    """Of which data, for the list of how it was done."""
+    if data is None:
+        return []
+    entries: list[tuple[str, str | None]] = [
+        ("Table", data["source"]),
+        ("Target", listing(data["targets"], 12)),
+        (
+            "Rows",
+            f"{data['rows']:,}" + (f", {data['series']:,} series" if data["series"] > 1 else ""),
+        ),
+        ("Step", data["frequency"]),
+    ]
+    names = {"train": "Training part", "validation": "Validation part", "test": "Test part"}
+    for key, name in names.items():
+        part = data["parts"][key]
+        dates = f", {moment(part['from'])} to {moment(part['to'])}" if part["rows"] else ""
+        words = f"{count(part['rows'], 'row')}{dates}; {count(part['windows'], 'window')}"
+        entries.append((name, words))
+    return entries
 
 
 def _headline(page: Page, facts: dict[str, Any]) -> None:
@@ -244,6 +278,7 @@ def _how(page: Page, facts: dict[str, Any]) -> None:
         "How it was done",
         pairs(
             [
+                *_parts(facts["data"]),
                 ("Budget of each", kinds[facts["budget_kind"]]),
                 ("Seeds", listing([str(s) for s in facts["seeds"]], 12)),
                 ("Trainings", f"{len(facts['runs'])} of {facts['planned']}"),
