@@ -249,3 +249,11 @@ def test_lstm_takes_longer() -> None:
 
 def test_claims_need_their_cells() -> None:
     assert compared(runs("lstm", 1.0) + runs("gru", 1.1)).told == []
+
+
+def test_the_table_of_scores_shows_every_row() -> None:
+    pytest.importorskip("plotly")
+    text = compared([r for c in ("lstm", "gru", "rnn") for r in runs(c, 1.0)]).html()
+    scores = text.partition('id="scores"')[2].partition("</section>")[0]
+    assert 'class="scroll whole"' in scores
+    assert ".scroll.whole { max-height: none; }" in text

@@ -133,6 +133,7 @@ def _scores(page: Page, facts: dict[str, Any], rows: list[Any], done: list[Any])
             "much better than the best naive answer.",
             ["cell", score["name"], "±", "skill", "parameters", "trainings"],
             body,
+            whole=True,
         ),
         link="Scores",
     )
@@ -186,6 +187,7 @@ def _cost(page: Page, facts: dict[str, Any], rows: list[Any], done: list[Any]) -
             "Medians over the trainings of a cell, which took turns.",
             ["cell", "training", "epochs", "an epoch", "a step, µs", "memory, MiB", "hidden size"],
             body,
+            whole=True,
         ),
         bullets(
             [
@@ -220,6 +222,7 @@ def _contexts(page: Page, facts: dict[str, Any]) -> None:
             f"Mean {facts['score']['name']} by the steps that a cell looks back.",
             ["cell", *(f"{c:,} steps" for c in lengths)],
             body,
+            whole=True,
         ),
         link="Contexts",
     )

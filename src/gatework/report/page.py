@@ -89,6 +89,7 @@ def table(
     rows: Iterable[Sequence[object]],
     *,
     left: Sequence[int] = (),
+    whole: bool = False,
 ) -> Html:
     """A table in a box of its own that scrolls sideways; the first cell of a row is its header.
 
@@ -96,6 +97,7 @@ def table(
         caption: what the table shows.
         columns, rows: cells; data is escaped.
         left: columns of text, set to the left; the others are numbers.
+        whole: show every row; otherwise a long table scrolls in its box.
     """
 
     def side(place: int) -> str | None:
@@ -120,7 +122,7 @@ def table(
             tag("thead", head),
             tag("tbody", *body),
         ),
-        class_="scroll",
+        class_="scroll whole" if whole else "scroll",
         tabindex="0",
         role="region",
         aria_label=caption,
