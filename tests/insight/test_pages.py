@@ -98,3 +98,8 @@ def test_half_lives_have_an_axis_that_can_be_read() -> None:
     assert far["type"] == "log"
     assert far["title"]["text"].endswith("(log)")
     assert set(far["ticktext"]) >= {"0.5", "1", "2", "5", "10", "20", "50", "100", "200"}
+
+
+def test_the_empty_start_of_an_slstm_is_nothing_forgotten() -> None:
+    lives = found("slstm")["layers"][0]["half_life"]
+    assert all(v is None or v > 0 for v in lives)

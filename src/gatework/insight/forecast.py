@@ -147,6 +147,9 @@ def _layer(seen: Seen, number: int) -> dict[str, Any]:
     """Of one layer: half-lives, saturation, orders of units."""
     planes = seen.gates[number]
     kept = kept_share(seen.cell, planes)
+    if kept is not None and seen.cell.keeps == "1-i/n" and kept.shape[1] > 1:
+        # n starts at 0, so the first step makes it i alone: nothing was there that could be kept
+        kept = kept[:, 1:]
     found: dict[str, Any] = {
         "number": number + 1,
         "units": planes["h"].shape[2],

@@ -250,7 +250,9 @@ def _differences(page: Page, facts: dict[str, Any]) -> None:
     ]
     shown = table(
         f"First less second; ±: standard error; p: chance of such a difference between equals; corrected: "
-        f"for {len(tested)} comparisons.",
+        f"for {count(len(tested), 'comparison')}."
+        if tested
+        else "First less second; none is tested.",
         ["cells", facts["score"]["name"], "±", "p", "corrected", "so"],
         body,
         left=(5,),
