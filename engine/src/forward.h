@@ -144,8 +144,8 @@ inline void step_all(const Step<T>& s, const T* packed, const T* bias_h, Index n
 // The same of a cell that takes rows: first all products, each member some of their columns, then each some slots.
 template <class Cell, class T>
 inline void step_all_rows(const Job<T>& job, const Step<T>& s, Index n, Share columns) {
-  product<T>(s.h_before, n, s.R, job.packed_h, job.bias_h, Cell::gates * s.Hp, Cell::gates * s.Hp, s.sums, columns.first,
-             columns.last);
+  constexpr int G = Cell::gates;
+  product<T>(s.h_before, n, s.R, job.packed_h, job.bias_h, G * s.Hp, G * s.Hp, s.sums, columns.first, columns.last);
   sync(job);
   step_rows<Cell, T>(s, share_of(job, n));
 }

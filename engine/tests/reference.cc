@@ -152,7 +152,8 @@ void step(const Given& g, Index d, Index row, Numbers& h, Numbers& c) {
   } else if (s.cell == Cell::layer_norm_gru) {
     out = normalised_gru(of_x, of_h, w[5], H, beside);
   }
-  for (Index u = 0; u < H && !normalises(s.cell); ++u) out[u] = unit(s.cell, {of_x, of_h, w[5], H, u}, s.P ? 0 : beside[u], c);
+  for (Index u = 0; u < H && !normalises(s.cell); ++u)
+    out[u] = unit(s.cell, {of_x, of_h, w[5], H, u}, s.P ? 0 : beside[u], c);
   for (Index u = 0; s.zone_c != Rate::none && u < H; ++u) {
     const double zone = g.zone_c[at * H + u];
     c[u] = zone * c_before[u] + (1 - zone) * c[u];

@@ -82,8 +82,10 @@ struct LayerNormLstm {
         dh = dh - stays;
       }
       if (r.carry_h) (r.reset ? zero : stays).store(r.carry_h + u);
-      if (r.zone_c)
-        c = fma(V::load(r.gates + Hp + u), V::load(r.c_before + u), V::load(r.gates + u) * V::load(r.gates + 2 * Hp + u));
+      if (r.zone_c) {
+        const V written = V::load(r.gates + u) * V::load(r.gates + 2 * Hp + u);
+        c = fma(V::load(r.gates + Hp + u), V::load(r.c_before + u), written);
+      }
       const V o = V::load(r.gates + 3 * Hp + u), gain = V::load(r.params + gc * Hp + u), n = normal(c);
       const V t = tanh(fma(gain, n, V::load(r.params + bc * Hp + u)));
       const V dsum = dh * o * fnma(t, t, one), dn = dsum * gain;
