@@ -1,0 +1,1 @@
+"""Readers: sequences out of files, frames, folders and lists."""
