@@ -7,4 +7,7 @@ forecast.py           ``render``: the report of a forecaster, section by section
 forecast_verdict.py   what the scores support, in plain words
 forecast_figures.py   its figures, as plotly specifications
 forecast_scores.py    its sections about the forecasts; forecast_run.py: about data, training and use
+labelled.py           ``render``: the report of a classifier, regressor or tagger
+labelled_*.py         its facts, verdict, scores, confusion, mistakes, data and use, one file each
+sequence_pictures.py  sequences drawn as what they are: curves, words, strokes, sound, images
 """

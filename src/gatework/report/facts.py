@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 SCORES = ("MAE", "RMSE", "MASE", "sMAPE", "WQL")
 MODEL = "model"
@@ -57,6 +57,14 @@ def text(value: object) -> str | None:
     if value is None or isinstance(value, Mapping | list | tuple):
         return None
     return str(value) or None
+
+
+class Trained(Protocol):
+    """What the section of the training reads, whatever the task."""
+
+    settings: dict[str, Any]
+    training: dict[str, Any]
+    history: list[dict[str, Any]]
 
 
 @dataclass

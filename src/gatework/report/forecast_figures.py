@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gatework.report.facts import MODEL, Example, Facts, real, whole
+from gatework.report.facts import MODEL, Example, Facts, Trained, real, whole
 from gatework.report.words import count, is_moment, level, moment, number
 from gatework.report.words import epochs as epochs_text
 
@@ -196,7 +196,7 @@ def calibration(facts: Facts, target: str) -> Figure | None:
     )
 
 
-def training(facts: Facts) -> Figure | None:
+def training(facts: Trained) -> Figure | None:
     """Training loss and validation score by epoch, the best epoch marked."""
     epochs = [whole(r.get("epoch")) or i + 1 for i, r in enumerate(facts.history)]
     losses = [real(r.get("train_loss")) for r in facts.history]

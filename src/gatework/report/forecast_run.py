@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gatework.report import forecast_figures as figures
-from gatework.report.facts import Facts, items, mapping, real, text, texts, whole
+from gatework.report.facts import Facts, Trained, items, mapping, real, text, texts, whole
 from gatework.report.page import (
     Page,
     bullets,
@@ -51,7 +51,7 @@ DEFINITIONS = {
 }  # fmt: skip
 
 
-def training(page: Page, facts: Facts) -> None:
+def training(page: Page, facts: Trained) -> None:
     """The training curve and how it ended."""
     figure = figures.training(facts)
     if figure is None:

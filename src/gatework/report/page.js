@@ -76,6 +76,27 @@
     }
   }
 
+  // Mistakes of the true and the predicted class that the reader asks for.
+  function filterMistakes() {
+    const asked = (side) => {
+      const select = document.querySelector(`select[data-filter="${side}"]`);
+      return select ? select.value : "";
+    };
+    const [truth, predicted] = [asked("true"), asked("predicted")];
+    let shown = 0;
+    for (const card of document.querySelectorAll(".mistake")) {
+      const pairs = (card.dataset.pairs || "").split(" ").map((p) => p.split("-"));
+      card.hidden = !pairs.some(
+        ([t, p]) => (truth === "" || t === truth) && (predicted === "" || p === predicted));
+      if (!card.hidden) shown += 1;
+    }
+    document.getElementById("mistakes-shown").textContent = `${shown} shown`;
+  }
+
+  for (const select of document.querySelectorAll("select[data-filter]")) {
+    select.addEventListener("change", filterMistakes);
+    if (select.value !== "") filterMistakes();
+  }
   for (const select of document.querySelectorAll("select[data-choose]")) {
     select.addEventListener("change", () => choose(select));
     if (select.value !== "0") choose(select);
