@@ -152,7 +152,10 @@ def example(task: str, kind: str, names: list[str], i: int) -> dict[str, Any]:
             "confidence": None,
         }
     else:
-        found |= {"truth": names[i % len(names)], "predicted": names[(i + 1 + i // 3) % len(names)]}
+        found |= {
+            "truth": names[i % len(names)],
+            "predicted": names[(i + 1 + i % max(1, len(names) - 1)) % len(names)],
+        }
     if task == "tag":
         found |= {"truth": None, "predicted": None}
     return found | CONTENTS[kind](task, names, i)

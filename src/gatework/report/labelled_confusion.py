@@ -10,7 +10,7 @@ from gatework.report.words import count, percent
 MAX_CLASSES, SHOWN_OF_MORE = 60, 40
 # Up to this many classes a cell has room for its number.
 MAX_NUMBERS = 25
-PAIRS, OPEN_PAIRS = 50, 12
+PAIRS, OPEN_PAIRS = 50, 10
 
 
 def confusion(page: Page, facts: LabelledFacts) -> None:
@@ -85,7 +85,8 @@ def _cell(found: int, whole: int, right: bool, told: str, size: str) -> Html:
     if not found:
         return tag("td")
     share = found / whole
-    heat = f"{'r' if right else 'w'}{max(1, round(10 * share))}"
+    # By the root, so that a mistake of a few percent is seen.
+    heat = f"{'r' if right else 'w'}{max(2, round(10 * share**0.5))}"
     shown = f"{found:,}" if size != " tiny" else tag("span", f"{found:,}", class_="unseen")
     return tag("td", shown, class_=heat, title=f"{told}: {found:,} of {whole:,} ({percent(share)})")
 
@@ -111,7 +112,7 @@ def _pairs(facts: LabelledFacts) -> Html:
     ]
     heads = ["True class", "Taken for", "How often", "Of this class", "Of all mistakes"]
     caption = f"The most frequent mistakes, of {count(total, 'mistake')} in all"
-    shown = [table(caption, heads, rows[:OPEN_PAIRS], left=[1])]
+    shown = [table(caption, heads, rows[:OPEN_PAIRS], left=[1], whole=True)]
     if len(rows) > OPEN_PAIRS:
         more = table("Further mistakes", heads, rows[OPEN_PAIRS:], left=[1])
         shown.append(details(f"{len(rows) - OPEN_PAIRS} more pairs", more))

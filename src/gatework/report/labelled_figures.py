@@ -65,12 +65,15 @@ def roc(facts: LabelledFacts) -> Figure | None:
         return None
     data = [_diagonal(0, 1), _course(facts.roc, "false alarms %{x:.1%}, found %{y:.1%}")]
     area = facts.model.overall.get("roc_auc")
-    said = "The closer to the upper left corner, the better; the dashed line is guessing."
+    said = (
+        f"Found: the share of {_second(facts)} that is called so; false alarms: the share of the others. "
+        "The dashed line is guessing."
+    )
     if area is not None:
         said = f"Area below: {number(area, 3)}. {said}"
     layout = {
-        "xaxis": {**_share("false alarms (share of the first class)"), "range": [-0.02, 1.02]},
-        "yaxis": {**_share("found (share of the second class)"), "range": [-0.02, 1.02]},
+        "xaxis": {**_share("false alarms"), "range": [-0.02, 1.02]},
+        "yaxis": {**_share("found"), "range": [-0.02, 1.02]},
         "hovermode": "closest",
     }
     return Figure({"data": data, "layout": layout}, f"ROC curve. {said}", said)
@@ -82,7 +85,10 @@ def precision_recall(facts: LabelledFacts) -> Figure | None:
         return None
     data = [_course(facts.pr, "found %{x:.1%}, of those called %{y:.1%} right")]
     mean = facts.model.overall.get("average_precision")
-    said = "The closer to the upper right corner, the better."
+    said = (
+        f"Recall: the share of {_second(facts)} that is called so; precision: the share of those called "
+        "so that are it."
+    )
     if mean is not None:
         said = f"Average precision: {number(mean, 3)}. {said}"
     layout = {
@@ -98,8 +104,7 @@ def scatter(facts: LabelledFacts) -> Figure | None:
     points = facts.scatter
     if not points:
         return None
-    low = min(min(t, p) for t, p, _, _ in points)
-    high = max(max(t, p) for t, p, _, _ in points)
+    low, high = min(t for t, _, _, _ in points), max(t for t, _, _, _ in points)
     trace: dict[str, Any] = {
         "x": [t for t, _, _, _ in points],
         "y": [p for _, p, _, _ in points],
@@ -145,12 +150,13 @@ def errors(facts: LabelledFacts) -> Figure | None:
     if len(off) < 2:
         return None
     low, high = min(off), max(off)
-    width = (high - low) / BINS
+    bins = max(8, min(BINS, round(2 * len(off) ** 0.5)))
+    width = (high - low) / bins
     if not math.isfinite(width) or width <= 0:
         return None
-    counts = [0] * BINS
+    counts = [0] * bins
     for error in off:
-        counts[min(BINS - 1, int((error - low) / width))] += 1
+        counts[min(bins - 1, int((error - low) / width))] += 1
     over = sum(e > 0 for e in off)
     mean = sum(off) / len(off)
     said = (
@@ -159,13 +165,13 @@ def errors(facts: LabelledFacts) -> Figure | None:
     )
     data = {
         "type": "bar",
-        "x": [low + (i + 0.5) * width for i in range(BINS)],
+        "x": [low + (i + 0.5) * width for i in range(bins)],
         "y": counts,
-        "width": [width * 0.94] * BINS,
+        "width": [width * 0.94] * bins,
         "marker": {"color": "var(--model)"},
         "hovertemplate": "off by about %{x:.3~g}: %{y:,}<extra></extra>",
     }
-    zero = {"type": "line", "xref": "x", "yref": "paper", "x0": 0, "x1": 0, "y0": 0, "y1": 1,
+    zero = {"type": "line", "xref": "x", "yref": "paper", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "layer": "above",
             "line": {"color": "var(--soft)", "width": 1.2, "dash": "dash"}}  # fmt: skip
     layout = {
         "xaxis": {"title": {"text": "predicted minus true"}},
@@ -174,6 +180,11 @@ def errors(facts: LabelledFacts) -> Figure | None:
         "shapes": [zero],
     }
     return Figure({"data": [data], "layout": layout}, f"Histogram of the errors. {said}", said)
+
+
+def _second(facts: LabelledFacts) -> str:
+    """The class whose curve is drawn: the second of two."""
+    return f"“{facts.classes[1]}”" if len(facts.classes) == 2 else "the second class"
 
 
 def _diagonal(low: float, high: float) -> dict[str, Any]:

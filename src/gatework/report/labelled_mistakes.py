@@ -30,13 +30,18 @@ def mistakes(page: Page, facts: LabelledFacts) -> None:
         _card(facts, example, own, labels)
         for example, own in zip(facts.examples, pairs, strict=True)
     ]
-    wide = (
-        " wide" if any(e.get("kind") in ("text", "words", "video") for e in facts.examples) else ""
-    )
+    kinds = {text(e.get("kind")) for e in facts.examples}
+    wide = " wide" if kinds & {"text", "words", "video"} else ""
+    wide = wide or (" close" if kinds <= {"strokes", "images"} else "")
+    told = _told(facts)
+    if "strokes" in kinds:
+        told += " A pen stroke begins at its dot."
+    elif "audio" in kinds:
+        told += " Above a player is the loudness of each pitch, low ones at the bottom."
     page.section(
         "mistakes",
         heading,
-        paragraph(_told(facts)),
+        paragraph(told),
         _legend(facts.examples),
         _filters(pairs, labels),
         tag("div", *cards, class_=f"windows mistakes{wide}"),

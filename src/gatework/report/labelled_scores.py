@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gatework.report.facts import MODEL, real
-from gatework.report.labelled_facts import LESS, PARTS, LabelledFacts
+from gatework.report.labelled_facts import LESS, PARTS, Judged, LabelledFacts
 from gatework.report.labelled_verdict import LabelledVerdict
 from gatework.report.labelled_words import INTERVAL, SHARES, interval, name, unit, value, values
 from gatework.report.page import (
@@ -63,21 +63,15 @@ def headline(page: Page, facts: LabelledFacts, verdict: LabelledVerdict) -> None
 def _keys(facts: LabelledFacts) -> list[tuple[str, str, str]]:
     found = []
     if facts.judged:
-        ends = interval(facts.main, facts.model.intervals.get(facts.main))
-        note = f"95 % interval {ends}; " if ends else ""
+        notes = [MEANS.get(facts.main, ""), _interval(facts, facts.model)]
         found.append(
-            (name(facts.main), value(facts.main, facts.score), note + MEANS.get(facts.main, ""))
+            (name(facts.main), value(facts.main, facts.score), "; ".join(n for n in notes if n))
         )
         rival = facts.strongest()
         if rival is not None:
-            ends = interval(facts.main, facts.baselines[rival[0]].intervals.get(facts.main))
-            found.append(
-                (
-                    "Best baseline",
-                    value(facts.main, rival[1]),
-                    f"{rival[0]}{f', {ends}' if ends else ''}",
-                )
-            )
+            notes = [rival[0], _interval(facts, facts.baselines[rival[0]])]
+            shown = value(facts.main, rival[1])
+            found.append(("Best baseline", shown, "; ".join(n for n in notes if n)))
         for score in SECOND.get(facts.task, ()):
             second = facts.model.overall.get(score)
             if score != facts.main and second is not None:
@@ -90,6 +84,11 @@ def _keys(facts: LabelledFacts) -> list[tuple[str, str, str]]:
         notes += [count(size, "weight")] if size is not None else []
         found.append(("Trained in", duration(seconds), ", ".join(notes)))
     return found
+
+
+def _interval(facts: LabelledFacts, rival: Judged) -> str:
+    ends = interval(facts.main, rival.intervals.get(facts.main))
+    return f"95 % interval {ends}" if ends else ""
 
 
 def scores(page: Page, facts: LabelledFacts) -> None:
@@ -118,7 +117,7 @@ def scores(page: Page, facts: LabelledFacts) -> None:
 
 
 def _whiskers(facts: LabelledFacts) -> Html:
-    """The main score of each as a dot on its interval."""
+    """The main score of each as a mark on its interval."""
     shown = {
         label: (score, rival.intervals.get(facts.main))
         for label, rival in facts.rivals.items()
@@ -153,7 +152,7 @@ def _whiskers(facts: LabelledFacts) -> Html:
         [
             tag(
                 "p",
-                f"{name(facts.main)}{less}: the dot is the score, the bar its 95 % interval.",
+                f"{name(facts.main)}{less}: the mark is the score, the bar its 95 % interval.",
                 class_="soft",
             ),
             tag("ul", *rows, class_="whiskers"),
