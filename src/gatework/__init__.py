@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from gatework.comparison.loop import compare as compare
     from gatework.errors import GateworkError as GateworkError
     from gatework.nn.acceleration import accelerate as accelerate
+    from gatework.tasks.classify import SequenceClassifier as SequenceClassifier
     from gatework.tasks.forecast import Forecaster as Forecaster
     from gatework.tasks.registry import load as load
+    from gatework.tasks.regress import SequenceRegressor as SequenceRegressor
+    from gatework.tasks.tag import SequenceTagger as SequenceTagger
 
 # Torch's OpenMP threads spin while they wait for each other.  On two cores of which one is busy with
 # something else, that made training 80 times slower (0.35 s against 30 s a pass); waiting asleep costs
@@ -32,12 +35,25 @@ if "torch" not in sys.modules:
 _PUBLIC = {
     "Forecaster": "gatework.tasks.forecast",
     "GateworkError": "gatework.errors",
+    "SequenceClassifier": "gatework.tasks.classify",
+    "SequenceRegressor": "gatework.tasks.regress",
+    "SequenceTagger": "gatework.tasks.tag",
     "accelerate": "gatework.nn.acceleration",
     "compare": "gatework.comparison.loop",
     "load": "gatework.tasks.registry",
 }
 
-__all__ = ["Forecaster", "GateworkError", "__version__", "accelerate", "compare", "load"]
+__all__ = [
+    "Forecaster",
+    "GateworkError",
+    "SequenceClassifier",
+    "SequenceRegressor",
+    "SequenceTagger",
+    "__version__",
+    "accelerate",
+    "compare",
+    "load",
+]
 
 
 def __getattr__(name: str) -> Any:

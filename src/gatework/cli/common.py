@@ -7,7 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from gatework.errors import DataError, ModelFileError, OutputError
+from gatework.data.split import check_split
+from gatework.errors import ConfigError, DataError, ModelFileError, OutputError
+
+DATA = "Data"  # the panel of options that say how to read the data
+MAX_THREADS = 256  # torch itself crashes when asked for tens of thousands
 
 Model = Annotated[Path, typer.Argument(help="Folder of a saved model.", metavar="MODEL")]
 IgnoreExtra = Annotated[
@@ -29,6 +33,14 @@ Mend = Annotated[
 Resample = Annotated[
     str | None,
     typer.Option(help="Put the rows on the model's grid first, such as 1h.", metavar="STEP"),
+]
+SkipBad = Annotated[
+    bool,
+    typer.Option(
+        "--skip-bad",
+        help="Pass over sequences that cannot be read, and say how many.",
+        show_default=False,
+    ),
 ]
 Quiet = Annotated[
     bool,
@@ -61,3 +73,51 @@ def check_result_file(output: Path, data: Path) -> None:
     if output.exists() and data.exists() and output.samefile(data):
         raise OutputError(f"{output} is the table itself, which would be lost. Name another file.")
     check_writable(output)
+
+
+def data_option(text: str, metavar: str = "COLUMN") -> Any:
+    """An option of the panel "Data"."""
+    return typer.Option(help=text, rich_help_panel=DATA, metavar=metavar)
+
+
+def parse_split(text: str | None) -> tuple[float, float, float] | None:
+    """Three shares or counts with commas between them."""
+    if text is None:
+        return None
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigError(
+            f"--split: {text!r} is not three numbers, such as 0.7,0.1,0.2 or 8640,2880,2880."
+        ) from None
+    return check_split(numbers)
+
+
+def given_options(
+    model: Any,
+    ignore_extra: bool,
+    resample: str | None,
+    mend: bool,
+    skip_bad: bool,
+    **others: Any,
+) -> dict[str, Any]:
+    """The options that the user gave as keywords of the model's ``predict`` or ``evaluate``.
+
+    Raises:
+        ConfigError: one that goes with another task.
+    """
+    forecasts = model.name == "forecast"
+    given: dict[str, Any] = {
+        "extra": "ignore" if ignore_extra else None,
+        "resample": resample,
+        "mend": mend or None,
+        **others,
+    }
+    odd = {name: value for name, value in given.items() if value is not None}
+    wrong = ["skip_bad"] if forecasts and skip_bad else [] if forecasts else list(odd)
+    if wrong:
+        flag = {"extra": "--ignore-extra"}.get(wrong[0], f"--{wrong[0].replace('_', '-')}")
+        raise ConfigError(
+            f"{flag} does not go with a model of the task {model.name!r}. Leave it out."
+        )
+    return odd if forecasts else {"skip_bad": skip_bad}

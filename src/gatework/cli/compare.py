@@ -9,8 +9,8 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from gatework.cli.common import Debug, Quiet, check_result_file
-from gatework.cli.fit import COMMANDS, DATA, MAX_THREADS, ROLES
+from gatework.cli.common import DATA, MAX_THREADS, Debug, Quiet, check_result_file
+from gatework.cli.fit import COMMANDS, ROLES
 from gatework.cli.options import whole_number, with_config_options
 from gatework.errors import ConfigError, OutputError
 from gatework.tasks.registry import TASKS, config_class

@@ -15,7 +15,9 @@ from gatework.cli.common import (
     Model,
     Quiet,
     Resample,
+    SkipBad,
     check_result_file,
+    given_options,
     load_model,
 )
 
@@ -28,11 +30,14 @@ def register(app: typer.Typer, line: str) -> None:
 def evaluate(
     model: Model,
     data: Annotated[
-        Path, typer.Argument(help="Table that holds the truth, context rows first.", metavar="DATA")
+        Path,
+        typer.Argument(
+            help="Data that hold the truth; of a forecaster context rows first.", metavar="DATA"
+        ),
     ],
     stride: Annotated[
-        str, typer.Option(help="Rows between two forecasts.", metavar="INTEGER")
-    ] = "1",
+        str, typer.Option(help="Rows between two forecasts (default: 1).", metavar="INTEGER")
+    ] = "",
     output: Annotated[
         Path | None,
         typer.Option(
@@ -42,34 +47,35 @@ def evaluate(
     ignore_extra: IgnoreExtra = False,
     resample: Resample = None,
     mend: Mend = False,
+    skip_bad: SkipBad = False,
     quiet: Quiet = False,
     json: Annotated[
         bool, typer.Option("--json", help="Print the scores as JSON.", show_default=False)
     ] = False,
     debug: Debug = False,
 ) -> None:
-    """Backtest a model over a table, beside the naive forecasts."""
+    """Score a model on data that hold the truth, beside the naive answers."""
     from gatework.cli.options import whole_number
     from gatework.cli.show import print_evaluation, print_json
+    from gatework.cli.show_labelled import print_labelled
     from gatework.errors import ConfigError
     from gatework.files import write_atomically
 
-    step = whole_number("--stride", stride, 1, 10**9)
+    step = whole_number("--stride", stride, 1, 10**9) if stride else None
     if output is not None:
         check_result_file(output, data)
         if output.suffix.lower() != ".json" and (output.is_file() or not output.exists()):
             raise ConfigError(
                 f"{output}: scores are written as JSON. Name a file that ends in .json."
             )
-    extra = "ignore" if ignore_extra else "error"
-    evaluation = (
-        load_model(model, data)
-        .evaluate(data, stride=step, extra=extra, resample=resample, mend=mend)
-        .to_json()
-    )
+    loaded = load_model(model, data)
+    options = given_options(loaded, ignore_extra, resample, mend, skip_bad, stride=step)
+    evaluation = loaded.evaluate(data, **options).to_json()
     if output is not None:
         write_atomically(output, (dumps(evaluation, indent=1, ensure_ascii=False) + "\n").encode())
     if json:
         print_json(evaluation)
-    else:
+    elif loaded.name == "forecast":
         print_evaluation(evaluation)
+    else:
+        print_labelled(evaluation)

@@ -15,7 +15,9 @@ from gatework.cli.common import (
     Model,
     Quiet,
     Resample,
+    SkipBad,
     check_result_file,
+    given_options,
     load_model,
 )
 
@@ -27,37 +29,43 @@ def register(app: typer.Typer, line: str) -> None:
 
 def predict(
     model: Model,
-    data: Annotated[Path, typer.Argument(help="Table with the latest rows.", metavar="DATA")],
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="Table with the latest rows, or sequences as the model was trained on.",
+            metavar="DATA",
+        ),
+    ],
     output: Annotated[
         Path | None,
         typer.Option(
             "-o",
             "--output",
-            help="File: .csv, .tsv, .parquet, .json or .jsonl; without it the forecast is printed.",
+            help="File: .csv, .tsv, .parquet, .json or .jsonl; without it the result is printed.",
             metavar="FILE",
         ),
     ] = None,
     ignore_extra: IgnoreExtra = False,
     resample: Resample = None,
     mend: Mend = False,
+    skip_bad: SkipBad = False,
     quiet: Quiet = False,
     json: Annotated[
         bool,
         typer.Option(
-            "--json", help="Print the forecast as an array of JSON records.", show_default=False
+            "--json", help="Print the result as an array of JSON records.", show_default=False
         ),
     ] = False,
     debug: Debug = False,
 ) -> None:
-    """Forecast the steps that follow a table."""
+    """What a model says of new data: a forecast, a class, a number, labels."""
     from gatework.data.write import check_ending, table_bytes, write_table
 
     if output is not None:
         check_result_file(output, data)
         check_ending(output)
-    forecast = load_model(model, data).predict(
-        data, extra="ignore" if ignore_extra else "error", resample=resample, mend=mend
-    )
+    loaded = load_model(model, data)
+    forecast = loaded.predict(data, **given_options(loaded, ignore_extra, resample, mend, skip_bad))
     if output is not None:
         write_table(forecast, output)
         if not (quiet or json):

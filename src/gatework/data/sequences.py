@@ -115,7 +115,7 @@ class SequenceSet:
         return replace(
             self,
             items=Picked(self.items, numbers),
-            names=pick(self.names),
+            names=[self.names[i] for i in numbers],
             labels=pick(self.labels),
             groups=pick(self.groups),
             keys=pick(self.keys),

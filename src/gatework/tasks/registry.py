@@ -25,6 +25,21 @@ TASKS = {
         "gatework.tasks.forecast_config:ForecastConfig",
         "what comes next in a table of measurements",
     ),
+    "classify": Entry(
+        "gatework.tasks.classify:SequenceClassifier",
+        "gatework.tasks.labelled_config:ClassifyConfig",
+        "the class of sequences of any kind",
+    ),
+    "regress": Entry(
+        "gatework.tasks.regress:SequenceRegressor",
+        "gatework.tasks.labelled_config:RegressConfig",
+        "a number for sequences of any kind",
+    ),
+    "tag": Entry(
+        "gatework.tasks.tag:SequenceTagger",
+        "gatework.tasks.labelled_config:TagConfig",
+        "a label for every word or step",
+    ),
 }
 
 

@@ -116,6 +116,8 @@ class Trainer:
         self.checkpoint = checkpoint
         self.network = objective.network
         self.parameters = [p for p in self.network.parameters() if p.requires_grad]
+        # What layers gather beside their weights, such as the statistics of a batch normalisation.
+        self.buffers = [b for b in self.network.buffers() if b.is_floating_point()]
         self.optimiser = torch.optim.AdamW(
             self.parameters,
             lr=config.learning_rate,
@@ -129,11 +131,13 @@ class Trainer:
         self.undone_in_a_row = 0  # over the ends of epochs, which may be short
         self.running_loss = math.nan
         self.best = [p.detach().clone() for p in self.parameters]
+        self.best_buffers = [b.clone() for b in self.buffers]
         self.average = [p.detach().clone() for p in self.parameters]
         self.averaged_steps = 0
         # The weights before the last step, and their average then, to undo it.
         self._before = [p.detach().clone() for p in self.parameters]
         self._average_before = [p.detach().clone() for p in self.parameters]
+        self._buffers_before = [b.clone() for b in self.buffers]
 
     def run(self, *, resume: bool = False) -> TrainResult:
         """Train until the epochs are over, patience is, or the user presses Ctrl-C.
@@ -169,6 +173,7 @@ class Trainer:
             finally:
                 self.progress.stop()
         torch._foreach_copy_([p.data for p in self.parameters], self.best)
+        _copy(self.buffers, self.best_buffers)
         self.network.eval()
         self.result.seconds += time.perf_counter() - started
         return self.result
@@ -232,6 +237,7 @@ class Trainer:
             if not far:
                 torch._foreach_copy_(self._before, [p.data for p in self.parameters])
                 torch._foreach_copy_(self._average_before, self.average)
+                _copy(self._buffers_before, self.buffers)
                 first = math.isnan(self.running_loss)
                 self.running_loss = loss if first else 0.95 * self.running_loss + 0.05 * loss
             self.optimiser.step()
@@ -260,6 +266,7 @@ class Trainer:
         self.result.undone_steps += 1
         torch._foreach_copy_([p.data for p in self.parameters], self._before)
         torch._foreach_copy_(self.average, self._average_before)
+        _copy(self.buffers, self._buffers_before)
         self.optimiser.state.clear()
         self.progress.message(
             f"{reason}: diverged; step undone, learning rate times {self.damping:g} from here"
@@ -290,6 +297,7 @@ class Trainer:
             score = float(self.objective.validate())
         if score < self.result.best_score:
             torch._foreach_copy_(self.best, [p.data for p in self.parameters])
+            _copy(self.best_buffers, self.buffers)
         torch._foreach_copy_([p.data for p in self.parameters], trained)
         return score
 
@@ -299,6 +307,10 @@ class Trainer:
             "rng.torch": torch.get_rng_state(),
             "rng.shuffle": self.shuffle.get_state(),
         }
+        for i, buffer in enumerate(self.buffers):
+            tensors[f"buffer.{i}"] = buffer
+            tensors[f"best_buffer.{i}"] = self.best_buffers[i]
+            tensors[f"buffer_before.{i}"] = self._buffers_before[i]
         for i, p in enumerate(self.parameters):
             tensors[f"parameter.{i}"] = p.data
             tensors[f"best.{i}"] = self.best[i]
@@ -320,6 +332,10 @@ class Trainer:
         tensors, facts = checkpoint.load(
             {f"parameter.{i}": p for i, p in enumerate(self.parameters)}
         )
+        for i, buffer in enumerate(self.buffers):
+            buffer.copy_(tensors[f"buffer.{i}"])
+            self.best_buffers[i].copy_(tensors[f"best_buffer.{i}"])
+            self._buffers_before[i].copy_(tensors[f"buffer_before.{i}"])
         for i, p in enumerate(self.parameters):
             p.data.copy_(tensors[f"parameter.{i}"])
             self.best[i].copy_(tensors[f"best.{i}"])
@@ -338,3 +354,9 @@ class Trainer:
         self.undone_in_a_row = facts["undone_in_a_row"]
         self.running_loss = math.nan if facts["running_loss"] is None else facts["running_loss"]
         self.progress.message(f"resumed after epoch {len(history)}")
+
+
+def _copy(to: list[Tensor], of: list[Tensor]) -> None:
+    """Of networks without buffers nothing: torch refuses empty lists."""
+    if to:
+        torch._foreach_copy_(to, of)
