@@ -169,7 +169,16 @@ def _series(task: str, names: list[str], i: int) -> dict[str, Any]:
         for t in range(200)
     ]
     return {"channels": ["wrist, x", "wrist, y"], "values": [x, [5 * math.cos(t / 9) for t in range(200)]],
-            "attribution": bell}  # fmt: skip
+            "attribution": bell} | _steps(task, names, i)  # fmt: skip
+
+
+def _steps(task: str, names: list[str], i: int) -> dict[str, Any]:
+    """Labels of 200 steps, where every step has one."""
+    if task != "tag":
+        return {}
+    truths = [None if t < 10 else names[t // 45 % len(names)] for t in range(200)]
+    told = [names[(t + 8 + i) // 45 % len(names)] for t in range(200)]
+    return {"attribution": None, "truths": truths, "predictions": told}
 
 
 def _words(task: str, names: list[str], i: int) -> dict[str, Any]:

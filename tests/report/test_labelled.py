@@ -253,6 +253,29 @@ def test_mistakes_can_be_narrowed_to_a_true_and_a_predicted_class() -> None:
 
 
 @pytest.mark.usefixtures("small")
+def test_labels_of_steps_lie_under_the_curve_they_belong_to() -> None:
+    content = metrics("tag", "series")
+    strip = re.search(r"<small>true</small><span>(.*?)</span>", render(content))
+    assert strip is not None
+    widths = [int(w) for w in re.findall(r"flex-grow:(\d+)", strip[1])]
+    assert sum(widths) == 200
+    assert 'title="O: steps 11 to 45"' in strip[1]
+    content["examples"] = [content["examples"][0] | {"predictions": ["O"] * 120}]
+    assert 'class="strips"' not in render(content)  # of other steps than the curve
+
+
+@pytest.mark.usefixtures("small")
+def test_cross_validation_is_told_as_such() -> None:
+    content = metrics()
+    del content["split"]["validation"]
+    content["evaluation"]["on"] = "cross-validation"
+    said = Reader(render(content)).text
+    assert "each judged by a model that was fitted without it" in said
+    assert "calibrated on sequences that were left out" in said
+    assert "The validation part" not in said
+
+
+@pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("odd", [None, "odd", [], [None], {}, {"a": None}, math.nan, -1, True,
                                  pytest.param(10**400, id="vast")])  # fmt: skip
 @pytest.mark.parametrize("task", TASKS)

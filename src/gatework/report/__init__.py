@@ -9,5 +9,5 @@ forecast_figures.py   its figures, as plotly specifications
 forecast_scores.py    its sections about the forecasts; forecast_run.py: about data, training and use
 labelled.py           ``render``: the report of a classifier, regressor or tagger
 labelled_*.py         its facts, verdict, scores, confusion, mistakes, data and use, one file each
-sequence_pictures.py  sequences drawn as what they are: curves, words, strokes, sound, images
+sequence_pictures.py  sequences drawn as what they are: curves, words, strokes; sequence_media.py: sound, images
 """

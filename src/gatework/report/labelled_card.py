@@ -38,7 +38,8 @@ def _data(facts: LabelledFacts) -> list[str]:
         ]
     lines += ["", f"Parted: {plain(facts.how)}."] if facts.how else []
     if facts.task != "regress" and 1 < len(facts.classes) <= MAX_CLASSES:
-        lines += ["", f"Classes: {plain(listing(facts.classes, MAX_CLASSES))}."]
+        noun = "Labels" if facts.task == "tag" else "Classes"
+        lines += ["", f"{noun}: {plain(listing(facts.classes, MAX_CLASSES))}."]
     return [*lines, ""]
 
 

@@ -100,7 +100,8 @@ def _calibrated(facts: LabelledFacts) -> str:
     if warmth is None:
         return f"{told} The probabilities are the network’s own: they were not calibrated."
     before, after = facts.calibration.get("ece_before"), facts.calibration.get("ece_after")
-    told += f" The probabilities were calibrated on the validation part (temperature {number(warmth, 3)}"
+    on = "the validation part" if "validation" in facts.split else "sequences that were left out"
+    told += f" The probabilities were calibrated on {on} (temperature {number(warmth, 3)}"
     if before is not None and after is not None:
         told += f"; calibration error there {percent(before)} before, {percent(after)} after"
     return told + ")."

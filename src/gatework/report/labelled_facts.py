@@ -19,6 +19,7 @@ PARTS = {
     "test": "the test part",
     "validation": "the validation part",
     "cross-validation": "cross-validation",
+    "data": "the data given",
 }
 _MAIN = {"classify": "accuracy", "regress": "rmse", "tag": "token_accuracy"}
 

@@ -53,20 +53,22 @@ def _told(facts: LabelledFacts) -> str:
     if facts.task == "regress":
         return "The predictions furthest from the truth. They may tell what the model lacks, or a wrong label."
     if facts.task == "tag":
-        return "Sequences with the surest wrong labels: below a word is the label given, and what is right."
+        return (
+            "Sequences with the surest wrong labels; below is the label given, and what is right."
+        )
     return "Wrong, and surest of it. They may tell what the model lacks, or that a label in the data is wrong."
 
 
 def _pairs(example: dict[str, Any]) -> list[tuple[str, str]]:
     """(true, predicted) labels of an example that differ; of a tagged one there may be several."""
     told, truths = items(example.get("predictions")), items(example.get("truths"))
-    if told:
-        found = [
-            (str(a), str(b)) for a, b in zip(truths, told, strict=False) if a is not None and a != b
-        ]
-        return list(dict.fromkeys(found))
+    found = [
+        (str(a), str(b)) for a, b in zip(truths, told, strict=False) if a is not None and a != b
+    ]
     truth, predicted = text(example.get("truth")), text(example.get("predicted"))
-    return [(truth, predicted)] if truth is not None and predicted is not None else []
+    if truth is not None and predicted is not None:
+        found.append((truth, predicted))
+    return list(dict.fromkeys(found))
 
 
 def _labels(facts: LabelledFacts, pairs: list[list[tuple[str, str]]]) -> dict[str, int]:

@@ -11,10 +11,12 @@ from gatework.report.page import Page, bullets, code, pairs, paragraph, table, t
 from gatework.report.words import column, count, duration, number
 
 PARTS = {"train": "training", "validation": "validation", "test": "test"}
-SPLIT = (
-    "The training part fits the weights and everything that is found in the data; the validation part "
-    "chooses the best epoch and calibrates; the test part only judges."
-)
+FOR = {
+    "train": "The training part fits the weights and everything that is found in the data.",
+    "validation": "The validation part chooses the best epoch and calibrates.",
+    "test": "The test part only judges.",
+}
+CROSSED = "Each network was trained without a fold of the sequences, which chose its best epoch. "
 CLASSES = {
     "classify": "SequenceClassifier",
     "regress": "SequenceRegressor",
@@ -58,11 +60,17 @@ def data(page: Page, facts: LabelledFacts) -> None:
             ]
         ),
         bullets(facts.described),
-        paragraph(SPLIT) if facts.split else "",
+        paragraph(*_parts(facts)),
         _split(facts),
         tag("h3", "Found while reading") if facts.notes else "",
         bullets(facts.notes),
     )  # fmt: skip
+
+
+def _parts(facts: LabelledFacts) -> list[str]:
+    """What each part was for."""
+    told = [f"{words} " for part, words in FOR.items() if part in facts.split]
+    return [*told, CROSSED] if told and "validation" not in facts.split else told
 
 
 def _split(facts: LabelledFacts) -> object:

@@ -6,20 +6,17 @@ mistrust, as in ``facts.py``: a picture that cannot be drawn is empty.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
-import struct
-import zlib
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 from gatework.report.facts import items, real, reals, text, texts
 from gatework.report.page import Html, escape, join, tag
+from gatework.report.sequence_media import images, sound
 from gatework.report.words import count, number
 
-MAX_CHANNELS, MAX_WORDS, MAX_FRAMES = 4, 240, 24
+MAX_CHANNELS, MAX_WORDS, MAX_RUNS = 4, 240, 300
 WIDTH, LANE = 400, 64  # of a curve, in the units of its picture
 # Attribution is drawn in at most this many strips: a screen shows no more.
 STRIPS = 100
@@ -33,7 +30,7 @@ def picture(example: dict[str, Any]) -> Html:
     if kind == "strokes":
         return strokes(example.get("strokes"), _name(example))
     if kind == "audio":
-        return sound(example)
+        return sound(example, _name(example))
     if kind == "images":
         return images([example.get("png")], _name(example))
     if kind == "video":
@@ -70,7 +67,31 @@ def curves(example: dict[str, Any]) -> Html:
     told = [
         tag("li", tag("span", name), " ", tag("span", span, class_="soft")) for name, span in said
     ]
-    return join([svg, tag("ul", *told, class_="lanes")])
+    return join([svg, _labels(example, len(lanes[0])), tag("ul", *told, class_="lanes")])
+
+
+def _labels(example: dict[str, Any], steps: int) -> Html:
+    """Under a curve that was tagged: what is right and what was said, a strip each."""
+    strips = [items(example.get(k)) for k in ("truths", "predictions")]
+    if not all(len(strip) == steps for strip in strips):
+        return Html()
+    colours: dict[str, int] = {}
+    rows = []
+    for words, strip in zip(("true", "said"), strips, strict=True):
+        parts, first = [], 0
+        for label, run in groupby(map(text, strip)):
+            long = len(list(run))
+            place = f"steps {first + 1} to {first + long}" if long > 1 else f"step {first + 1}"
+            first += long
+            hue = None if label is None else f"hue-{colours.setdefault(label, len(colours)) % 6}"
+            shown = label or ""
+            parts.append(
+                tag("i", shown, class_=hue, style=f"flex-grow:{long}", title=f"{shown}: {place}")
+            )
+        if len(parts) > MAX_RUNS:
+            return Html()
+        rows.append(tag("div", tag("small", words), tag("span", *parts), class_="strips"))
+    return join(rows)
 
 
 def _curve(values: Sequence[float | None], low: float, high: float, top: int) -> Html:
@@ -200,106 +221,6 @@ def strokes(value: object, name: str = "strokes") -> Html:
 def _at(point: object, place: int) -> float | None:
     found = items(point)
     return real(found[place]) if len(found) > place else None
-
-
-# ---- sound, images, video ---------------------------------------------------------------------------
-
-
-def sound(example: dict[str, Any]) -> Html:
-    """A player for the sound, below its log-mel picture: time to the right, pitch upwards."""
-    wav, bands = encoded(example.get("wav")), [reals(b) for b in items(example.get("values"))]
-    parts = []
-    if source := shades(bands):
-        steps = max(map(len, bands))
-        parts.append(
-            tag(
-                "img",
-                src=source,
-                class_="mel",
-                alt=f"Loudness of {len(bands)} bands of pitch over {count(steps, 'frame')}",
-            )
-        )
-    if wav:
-        parts.append(
-            tag(
-                "audio",
-                controls=True,
-                preload="none",
-                src=f"data:audio/wav;base64,{wav}",
-                aria_label=f"Sound of {_name(example)}",
-            )
-        )
-    return join(parts)
-
-
-def images(sources: Sequence[object], name: str = "image") -> Html:
-    """PNG images side by side: one of an image, a strip of a video."""
-    shown = [png for png in map(encoded, sources) if png][:MAX_FRAMES]
-    drawn = [
-        tag(
-            "img",
-            src=f"data:image/png;base64,{png}",
-            alt=name if len(shown) == 1 else f"{name}, picture {i + 1} of {len(shown)}",
-        )
-        for i, png in enumerate(shown)
-    ]
-    if len(drawn) < 2:
-        return tag("p", *drawn, class_="image") if drawn else Html()
-    return tag(
-        "div", *drawn, class_="strip", tabindex="0", role="region", aria_label=f"Frames of {name}"
-    )
-
-
-def encoded(value: object) -> str | None:
-    """Base64 text that is sound, else None."""
-    if not isinstance(value, str) or not value:
-        return None
-    try:
-        base64.b64decode(value, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return value
-
-
-def shades(rows: Sequence[Sequence[float | None]]) -> str | None:
-    """Rows of numbers, the last on top, as the address of a PNG: the larger, the stronger its blue.
-
-    The picture is one colour of rising opacity, so that it stands on light and on dark paper.
-    """
-    wide = max(map(len, rows), default=0)
-    known = [v for row in rows for v in row if v is not None]
-    if not wide or not known:
-        return None
-    low, high = min(known), max(known)
-    if not math.isfinite(high - low):
-        return None
-    scale = 255 / (high - low) if high > low else 0.0
-    lines = [
-        bytes([0, *(0 if v is None else round((v - low) * scale) for v in row)]).ljust(
-            wide + 1, b"\0"
-        )
-        for row in reversed(rows)
-    ]
-    data = b"\x89PNG\r\n\x1a\n" + b"".join(
-        _chunk(name, content)
-        for name, content in (
-            (b"IHDR", struct.pack(">IIBBBBB", wide, len(rows), 8, 3, 0, 0, 0)),
-            (b"PLTE", bytes((0x3D, 0x86, 0xD6)) * 256),
-            (b"tRNS", bytes(range(256))),
-            (b"IDAT", zlib.compress(b"".join(lines), 9)),
-            (b"IEND", b""),
-        )
-    )
-    return f"data:image/png;base64,{base64.b64encode(data).decode()}"
-
-
-def _chunk(name: bytes, content: bytes) -> bytes:
-    return (
-        struct.pack(">I", len(content))
-        + name
-        + content
-        + struct.pack(">I", zlib.crc32(name + content))
-    )
 
 
 def _svg(content: Html, box: str, label: str, class_: str, stretch: bool = False) -> Html:
