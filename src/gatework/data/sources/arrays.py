@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gatework.data.sequences import SequenceSet, Series
-from gatework.data.sources.labels import given_groups, given_labels, missing_items
+from gatework.data.sources.labels import given_groups, given_labels
 from gatework.data.sources.roles import Roles
 from gatework.data.sources.slices import Lazy, SeriesItems, Values, cut, laid_out
 from gatework.errors import DataError
@@ -21,12 +21,10 @@ X_NAMES, Y_NAMES = ("X", "x", "data", "series"), ("y", "Y", "labels", "label")
 def read_npz(path: Path, roles: Roles) -> SequenceSet:
     """Sequences of ``X`` (N, T, F), (N, T), or (sum of T, F) with ``lengths``; labels ``y``; ``groups``."""
     try:
-        loaded = np.load(path, allow_pickle=False)
-        arrays = (
-            {"X": loaded}
-            if isinstance(loaded, np.ndarray)
-            else {k: loaded[k] for k in loaded.files}
-        )
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            plain = isinstance(loaded, np.ndarray)
+            arrays = {"X": loaded} if plain else {k: loaded[k] for k in loaded.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(
             f"{path}: cannot be read as NumPy arrays ({str(error).splitlines()[0]:.120}). Save plain arrays of "
@@ -111,7 +109,7 @@ def arrays_list(items: Any, roles: Roles, source: str = "data") -> SequenceSet:
     if len(features) != F:
         features = ("value",) if F == 1 else tuple(f"value_{k}" for k in range(F))
     names = tuple(layout.get("categorical") or ())
-    found = SequenceSet(
+    return SequenceSet(
         kind="series",
         items=found_items,
         names=Lazy(len(series), name),
@@ -124,8 +122,6 @@ def arrays_list(items: Any, roles: Roles, source: str = "data") -> SequenceSet:
                 "per_step": labels is not None and isinstance(labels[0], np.ndarray)},
         notes=(f"kind: series, a list of {len(series):,} arrays",),
     )  # fmt: skip
-    empty = [i for i, n in enumerate(lengths) if n == 0]
-    return missing_items(found, empty, "is a sequence of length 0. Leave it out.", roles)
 
 
 def _series(item: Any, where: str) -> Series:

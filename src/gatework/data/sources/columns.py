@@ -141,19 +141,21 @@ def find_series(table: Table, roles: Roles, taken: Collection[str]) -> str | Non
     if table.is_array and "series" in table.frame.columns:
         return "series"
     frame = table.frame
-    able = [c for c in frame.columns if c not in taken and _repeats(frame[c])]
-    named = by_name(able, SERIES_NAMES, ())
+    named = [c for c in by_name(frame.columns, SERIES_NAMES, taken) if _repeats(frame[c], 1.0)]
     if named:
         order = {n: k for k, n in enumerate(SERIES_NAMES)}
         return min(named, key=lambda c: order[c.casefold()])
+    able = [c for c in frame.columns if c not in taken and _repeats(frame[c], 0.5)]
     blocks = [c for c in able if _in_blocks(frame[c])]
     return blocks[0] if len(blocks) == 1 else None
 
 
-def _repeats(values: pl.Series) -> bool:
+def _repeats(values: pl.Series, most: float) -> bool:
+    """Whether there are fewer names than that share of the rows."""
     if not (values.dtype == pl.String or values.dtype.is_integer()) or values.null_count():
         return False
-    return bool(1 < values.n_unique() <= len(values) / 2)
+    distinct = values.n_unique()
+    return distinct < len(values) and distinct <= most * len(values)
 
 
 def _in_blocks(values: pl.Series) -> bool:

@@ -12,7 +12,7 @@ import polars as pl
 from gatework.data.sequences import SequenceSet
 from gatework.data.sources.blocks import shared_texts
 from gatework.data.sources.columns import find_label, group_column, need_column
-from gatework.data.sources.labels import column_labels, given_labels, missing_items
+from gatework.data.sources.labels import column_labels, given_labels
 from gatework.data.sources.records import row_groups, row_names
 from gatework.data.sources.roles import Roles
 from gatework.data.sources.slices import IntArray, Lazy, SeriesItems
@@ -103,7 +103,7 @@ def _set(
 ) -> SequenceSet:
     if roles.labels is not None and labels is None:
         labels = given_labels(roles.labels, items.lengths.tolist(), roles, source)
-    found = SequenceSet(
+    return SequenceSet(
         kind="series",
         items=items,
         names=names,
@@ -114,5 +114,3 @@ def _set(
         layout={**layout, "per_step": roles.task == "tag"},
         notes=(f"kind: events, a sequence a row, {len(items):,} of them",),
     )
-    hollow = items.hollow().tolist()
-    return missing_items(found, hollow, "is a sequence of length 0. Remove it.", roles)

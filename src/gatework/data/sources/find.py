@@ -123,8 +123,8 @@ def _read(data: Any, roles: Roles) -> SequenceSet:
         ):
             return arrays_list(data, roles)
         return read_list(list(data), roles)
-    if isinstance(data, Sequence):
-        return read_list(data, roles)
+    if isinstance(data, Sequence) or (hasattr(data, "__len__") and not hasattr(data, "columns")):
+        return read_list(list(data), roles)  # of pandas and polars a column, of torch a tensor
     return _read_table(read_table(data), roles)
 
 
@@ -228,10 +228,21 @@ def _read_table(table: Table, roles: Roles) -> SequenceSet:
         if (
             numbered
             and not roles.features
-            and find_series(table, roles, taken | _all(numbered)) is None
+            and not _is_long(table, roles, label, taken | _all(numbered))
         ):
             return read_wide(table, roles)
     return read_long(table, roles)
+
+
+def _is_long(table: Table, roles: Roles, label: str | None, taken: set[str]) -> bool:
+    """Whether a table of numbered columns has several rows a sequence: channels, not steps."""
+    series = find_series(table, roles, taken)
+    if series is None:
+        return False
+    if label is None or roles.task != "classify":
+        return True
+    pairs = table.frame.select(series, label).drop_nulls().n_unique()  # a user makes many gestures
+    return pairs == table.frame[series].n_unique()
 
 
 def _all(numbered: dict[str, list[str]]) -> set[str]:

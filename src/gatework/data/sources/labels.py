@@ -11,6 +11,7 @@ import numpy as np
 
 from gatework.data.sequences import SequenceSet
 from gatework.data.sources.roles import Roles
+from gatework.data.sources.slices import SeriesItems
 from gatework.data.table import Table
 from gatework.data.vocabulary import as_text
 from gatework.errors import DataError
@@ -86,6 +87,11 @@ def checked(found: SequenceSet, roles: Roles) -> SequenceSet:
                 "labels=."
             )
         return found
+    if roles.task == "tag" and not found.per_step:
+        raise DataError(
+            f"{found.source}: has one label for a sequence, and the tagger needs one for each of its steps. "
+            "Use classify, or name the column that tells sequences apart with series= (--series)."
+        )
     if not roles.need_labels:
         return found
     if found.per_step:
@@ -140,7 +146,12 @@ def without(found: SequenceSet, bad: dict[int, str]) -> SequenceSet:
     """The set without some of its items, each with the fact why."""
     keep = np.setdiff1d(np.arange(len(found)), list(bad))
     skipped = tuple(f"{found.names[i]}: {fact}" for i, fact in bad.items())
-    return replace(found.take(keep), skipped=found.skipped + skipped)
+    taken = replace(found.take(keep), skipped=found.skipped + skipped)
+    if isinstance(found.items, SeriesItems):  # the lengths and values stay known
+        return replace(taken, items=found.items.gathered(keep))
+    if isinstance(found.items, list):
+        return replace(taken, items=[found.items[i] for i in keep])
+    return taken
 
 
 def missing_items(found: SequenceSet, bad: Sequence[int], fact: str, roles: Roles) -> SequenceSet:

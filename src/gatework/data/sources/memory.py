@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from gatework.data.sequences import Ink, SequenceSet, Sound, Words
@@ -116,6 +117,8 @@ def _sort(cls: type) -> str:
         return "texts"
     if issubclass(cls, Sound | Ink | Words):
         return cls.__name__
+    if issubclass(cls, float | NoneType):
+        return "missing values"
     return "arrays"
 
 

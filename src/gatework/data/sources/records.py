@@ -54,11 +54,6 @@ def row_names(table: Table) -> Lazy:
 
 def row_labels(table: Table, label: str | None, roles: Roles) -> list[Any] | None:
     """Labels of a table with a sequence a row."""
-    if roles.task == "tag":
-        raise DataError(
-            f"{table.name}: has one label a row, and the tagger needs one for each step of a sequence. Use "
-            "classify, or name a series column."
-        )
     if roles.labels is not None:
         return given_labels(roles.labels, [1] * table.frame.height, roles, table.name)
     if label is None:

@@ -71,6 +71,18 @@ class SeriesItems(Sequence[Series]):
             None if self.times is None else self.times[rows],
         )
 
+    def gathered(self, numbers: IntArray) -> SeriesItems:
+        """Some of the items, their rows copied."""
+        lengths = self.lengths[numbers]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        rows = np.arange(offsets[-1]) - np.repeat(offsets[:-1] - self.offsets[numbers], lengths)
+        return SeriesItems(
+            self.values[rows],
+            None if self.categories is None else self.categories[rows],
+            None if self.times is None else self.times[rows],
+            offsets,
+        )
+
     def hollow(self) -> IntArray:
         """Numbers of the items without any value: of length 0, or with every value missing."""
         full = ~np.isnan(self.values).all(axis=1) if self.values.shape[1] else None

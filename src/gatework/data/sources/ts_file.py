@@ -109,8 +109,6 @@ def _item(parts: list[str], where: str) -> tuple[Values, Values | None]:
     if len(lengths) != 1:
         came = f"channels of {lengths[0]} and {lengths[-1]} steps" if lengths else "no values"
         raise DataError(f"{where}: has {came}. Every channel of a sequence needs the same steps.")
-    if not lengths[0]:
-        raise DataError(f"{where}: is a sequence of length 0. Remove it.")
     return np.stack(channels, axis=1), times
 
 

@@ -33,7 +33,10 @@ def is_ucr(text: str) -> bool:
     >>> is_ucr("1\\t0.5\\t0.25\\n"), is_ucr("time,load\\n1,2\\n")
     (True, False)
     """
-    cells, _ = first_cells(text)
+    cells, separator = first_cells(text)
+    counted = [str(k) for k in range(len(cells) + 1)]
+    if separator == "," and cells in (counted[:-1], counted[1:]):  # as pandas names columns
+        return False
     try:
         return len([float(c) for c in cells]) >= 3
     except ValueError:
@@ -44,7 +47,7 @@ def read_ucr(path: Path, roles: Roles) -> SequenceSet:
     """A sequence a line: first its label, then its values; NaN at the end is the end.
 
     Raises:
-        DataError: a word that is no number, an infinite value or a line without values, with its line.
+        DataError: a word that is no number or an infinite value, with its line.
     """
     roles.refuse_group(str(path), "a file without header has none")
     text = read_text_file(path)
@@ -63,12 +66,10 @@ def read_ucr(path: Path, roles: Roles) -> SequenceSet:
         and width + 1 == (roles.layout or {}).get("width")
     )
     values = []
-    for row, number in zip(rows, numbers, strict=True):
+    for row in rows:
         own = row if unlabelled else row[1:]
         seen = np.flatnonzero(~np.isnan(own))
-        if not len(seen):
-            raise DataError(f"{path}, line {number}: is a sequence of length 0: it has no values.")
-        values.append(own[: seen[-1] + 1, None])
+        values.append(own[: seen[-1] + 1 if len(seen) else 0, None])
     flat, offsets = laid_out(values)
     labels: Any = None
     if not unlabelled:

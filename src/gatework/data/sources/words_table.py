@@ -102,11 +102,12 @@ def _of_lists(
             raise DataError(
                 f"{table.name}, column {column!r}: holds no lists, and {columns[0]!r} does."
             )
-        other = (table.frame[column].list.len().fill_null(0) != lengths).arg_true()
+        own = table.frame[column].list.len().fill_null(0)
+        other = (own != lengths).arg_true()
         if len(other):
             row = int(other[0])
             raise DataError(
-                f"{table.where(row, column)}: has {len(table.frame[column][row] or [])} entries for "
+                f"{table.where(row, column)}: has {own[row]} entries for "
                 f"{lengths[row]} words. Give one for each."
             )
     empty = (lengths == 0).arg_true()
