@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from gatework import Forecaster
+from gatework import Forecaster, SequenceClassifier, SequenceRegressor, SequenceTagger
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,10 @@ class Contract:
     )
     stream_answer: Callable[[Any], np.ndarray] | None = None
     batch_answer: Callable[[Any, pl.DataFrame], np.ndarray] | None = None
+    # what one sequence of a stream is, and rows to go on with for long
+    one: Callable[[pl.DataFrame], pl.DataFrame] = lambda frame: frame
+    endless: Callable[[pl.DataFrame], pl.DataFrame] = lambda frame: frame.drop("time")
+    every: int = 37  # rows between two answers that are compared
 
     def fit(self, **changes: Any) -> Any:
         return self.estimator(**{**self.settings, **changes}).fit(self.data(), **self.roles)
@@ -42,6 +46,45 @@ def meters(rows: int = 400, seed: int = 0) -> pl.DataFrame:
     return pl.DataFrame(
         {"time": start + t * np.timedelta64(3600, "s"), "load": load}, nan_to_null=True
     )
+
+
+def motions(sequences: int = 40, seed: int = 0) -> pl.DataFrame:
+    """Two channels and a category of sequences of 20 to 60 steps: a fast wave, or a slow one, with holes."""
+    rng = np.random.default_rng(seed)
+    frames = []
+    for k in range(sequences):
+        T, fast = int(rng.integers(20, 60)), k % 2
+        t = np.arange(T)
+        x = np.sin(t * (1.0 if fast else 0.3) + rng.uniform(0, 6)) + rng.normal(0, 0.2, T)
+        x[rng.random(T) < 0.05] = np.nan
+        frames.append(
+            pl.DataFrame(
+                {
+                    "id": [f"s{k:02}"] * T,
+                    "x": x,
+                    "y": rng.normal(0, 1, T) + 0.5 * fast,
+                    "mode": [["a", "b"][int(v)] for v in rng.integers(0, 2, T)],
+                    "class": ["fast" if fast else "slow"] * T,
+                    "level": [float(fast) + 0.1 * (k % 5)] * T,
+                    "state": ["up" if v > 0 else "down" for v in np.nan_to_num(x)],
+                },
+                nan_to_null=True,
+            )
+        )
+    return pl.concat(frames)
+
+
+CAUSAL = {"hidden_size": 8, "max_epochs": 3, "folds": 0, "causal": True}
+ROLES = {"series": "id", "features": ["x", "y"], "categorical": ["mode"]}
+
+
+def first(frame: pl.DataFrame) -> pl.DataFrame:
+    """The first sequence of a long table."""
+    return frame.filter(pl.col("id") == frame["id"][0])
+
+
+def quantiles(model: Any, frame: pl.DataFrame) -> np.ndarray:
+    return model.predict(frame).select(pl.col("^q.*$")).to_numpy()[0]
 
 
 CONTRACTS = [
@@ -63,7 +106,43 @@ CONTRACTS = [
         batch_answer=lambda model, frame: (
             model.predict(frame).select(pl.col("^q.*$")).to_numpy().reshape(6, 1, -1)
         ),
-    )
+    ),
+    Contract(
+        task="classify",
+        estimator=SequenceClassifier,
+        settings=CAUSAL | {"convolutions": 2, "subsample": 2},
+        data=motions,
+        roles=ROLES | {"label": "class"},
+        stream_answer=lambda answer: np.array(list(answer.probabilities.values())),
+        batch_answer=lambda model, frame: model.predict_proba(frame)[0],
+        one=first,
+        endless=first,
+        every=3,
+    ),
+    Contract(
+        task="regress",
+        estimator=SequenceRegressor,
+        settings=CAUSAL,
+        data=motions,
+        roles=ROLES | {"target": "level"},
+        stream_answer=lambda answer: np.array(list(answer.quantiles.values())),
+        batch_answer=quantiles,
+        one=first,
+        endless=first,
+        every=3,
+    ),
+    Contract(
+        task="tag",
+        estimator=SequenceTagger,
+        settings=CAUSAL,
+        data=motions,
+        roles=ROLES | {"label": "state"},
+        stream_answer=lambda answer: np.array(list(answer.probabilities.values())),
+        batch_answer=lambda model, frame: model.predict_proba(frame)[0][-1],
+        one=first,
+        endless=first,
+        every=3,
+    ),
 ]
 
 # task -> why it does not join

@@ -33,7 +33,7 @@ class ConvolutionStack(nn.Module):
         )
         self.norms = nn.ModuleList(nn.BatchNorm1d(b) for b in spec.filters)
         for norm in self.norms:
-            norm.num_batches_tracked = None  # a count that only an average without end needs
+            norm.register_buffer("num_batches_tracked", None)  # what only an endless average needs
         self.output_size = spec.filters[-1]
 
     def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

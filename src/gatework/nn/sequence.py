@@ -47,13 +47,9 @@ class SequenceMember(nn.Module):
         super().__init__()
         self.spec = spec
         self.tables = nn.ModuleList(
-            nn.Embedding(n, size, padding_idx=0)
+            _table(n, size)
             for n, size in zip(spec.cardinalities, spec.embedding_sizes, strict=True)
         )
-        for table in self.tables:
-            nn.init.normal_(table.weight, std=0.3)  # type: ignore[arg-type]
-            with torch.no_grad():
-                table.weight[0] = 0  # type: ignore[index]
         self.frames = FrameEncoder(spec.frame) if spec.frame else None
         size = spec.size if self.frames is None else self.frames.output_size
         size += sum(spec.embedding_sizes)
@@ -107,7 +103,9 @@ class SequenceMember(nn.Module):
             x = share * x + (1 - share) * x[mix.partner] * _steps(lengths, x.shape[1]).unsqueeze(-1)
         pooled = self.outputs(x, lengths)
         logits: Tensor = self.head(self.dropout(pooled))
-        return logits.squeeze(-2) if self.spec.levels else logits
+        if self.spec.levels:
+            logits = logits.squeeze(-2)
+        return logits
 
     def outputs(self, x: Tensor, lengths: Tensor) -> Tensor:
         """What the head sees: ``(B, T, D*H)``, or of whole sequences the pooled vector."""
@@ -115,7 +113,7 @@ class SequenceMember(nn.Module):
         if self.convolutions is not None:
             inside, lengths = self.convolutions(x, lengths)
         if isinstance(self.recurrent, StepwiseFeedForward):
-            y = self.recurrent(inside)
+            y: Tensor = self.recurrent(inside)
         else:
             y, _ = self.recurrent(inside, lengths=lengths)
         if self.pooling is None:
@@ -168,6 +166,15 @@ class SequenceNetwork(nn.Module):
         if self.crf is not None or self.spec.levels:
             return stacked.mean(0)
         return stacked.log_softmax(-1).logsumexp(0) - torch.log(torch.tensor(float(len(logits))))
+
+
+def _table(words: int, size: int) -> nn.Embedding:
+    """Vectors of a token column, that of 0 nothing."""
+    table = nn.Embedding(words, size, padding_idx=0)
+    nn.init.normal_(table.weight, std=0.3)
+    with torch.no_grad():
+        table.weight[0] = 0
+    return table
 
 
 def _recurrent(spec: SequenceSpec, size: int) -> nn.Module:

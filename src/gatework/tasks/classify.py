@@ -191,7 +191,8 @@ class SequenceClassifier(Labeller[ClassifyConfig]):
         return "error rate", "share of test sequences that get a wrong class"
 
     def _errors(self, part: Part, answers: Answers) -> Array:
-        return (answers.chosen != part.targets.numpy()).astype(float)
+        wrong: Array = (answers.chosen != part.targets.numpy()).astype(float)
+        return wrong
 
 
 def _known_groups(part: Part, known: npt.NDArray[np.bool_]) -> list[str] | None:

@@ -33,11 +33,15 @@ from gatework.runtime.sequence_spec import SequenceSpec, check_sequence_spec
 from gatework.tasks.base import Task, build_checked, spec_to_json
 from gatework.tasks.judged import Judged
 from gatework.tasks.labelled_answers import Answers
-from gatework.tasks.labelled_config import LabelledConfig, default_convolutions
+from gatework.tasks.labelled_config import (
+    LabelledConfig,
+    batch_sequences,
+    default_convolutions,
+)
 from gatework.tasks.labelled_data import LabelledData, Part, prepare, targets_of
 from gatework.tasks.labelled_evaluation import LabelledEvaluation
 from gatework.tasks.labelled_examples import examples
-from gatework.tasks.labelled_objective import answer, batch_sequences, held_out
+from gatework.tasks.labelled_objective import answer, held_out
 from gatework.tasks.labelled_stream import LabelledStream
 from gatework.train.config import TrainConfig
 from gatework.train.progress import Progress

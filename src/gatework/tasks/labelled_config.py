@@ -233,7 +233,7 @@ def default_folds(config: LabelledConfig, sequences: int, has_validation: bool) 
 
 
 def default_convolutions(
-    config: LabelledConfig, kind: str, typical: int, per_step: bool
+    config: LabelledConfig, kind: str, typical: float, per_step: bool
 ) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
     """Filters, widths and strides of the convolutions, for sequences of a typical length."""
     signal = kind in ("series", "audio", "strokes", "images")

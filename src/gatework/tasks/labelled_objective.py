@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gatework.data.encoders.base import SequenceBatch
 from gatework.data.ragged import token_batches
@@ -29,7 +29,8 @@ class LabelledObjective(ABC):
     def __init__(
         self, network: SequenceNetwork, data: LabelledData, config: LabelledConfig
     ) -> None:
-        self.network, self.data, self.config = network, data, config
+        self.network: nn.Module = network  # as the loop knows it
+        self.own, self.data, self.config = network, data, config
         lengths, numbers = data.train.ragged.lengths, np.arange(len(data.train))
         self._seen = [numbers] * len(network.members)
         if data.fold is not None:
@@ -46,7 +47,8 @@ class LabelledObjective(ABC):
     def batches(self, generator: torch.Generator) -> Iterator[Step]:
         """Training sequences, shuffled anew in each round; each member in an order of its own."""
         steps = [self._member_batches(numbers, generator) for numbers in self._seen]
-        yield from islice(zip(*steps, strict=False), self.steps_per_epoch())  # type: ignore[misc]
+        for batch in islice(zip(*steps, strict=False), self.steps_per_epoch()):
+            yield list(batch)
 
     def _member_batches(
         self, numbers: IntArray, generator: torch.Generator
@@ -63,7 +65,7 @@ class LabelledObjective(ABC):
         """The members' losses in sum: they share no weight."""
         losses = [
             self.member_loss(member, own)  # type: ignore[arg-type]
-            for member, own in zip(self.network.members, batch, strict=True)
+            for member, own in zip(self.own.members, batch, strict=True)
         ]
         return torch.stack(losses).sum()
 
@@ -78,7 +80,7 @@ class LabelledObjective(ABC):
 
     def held_out(self) -> tuple[Part, Tensor]:
         """What validates and what the network says of it."""
-        return held_out(self.network, self.data)
+        return held_out(self.own, self.data)
 
     @abstractmethod
     def score(self, answers: Tensor, part: Part) -> float:

@@ -47,8 +47,8 @@ class TagObjective(LabelledObjective):
         """Mean over the labelled steps of a batch."""
         logits = member(batch)
         count = (batch.targets >= 0).sum().clamp_min(1)
-        if self.network.crf is not None:
-            return self.network.crf.loss(logits, batch.targets, batch.lengths).sum() / count
+        if self.own.crf is not None:
+            return self.own.crf.loss(logits, batch.targets, batch.lengths).sum() / count
         loss = class_loss(
             logits.flatten(0, 1),
             batch.targets.flatten(),
@@ -62,8 +62,8 @@ class TagObjective(LabelledObjective):
         """Share of wrong steps, plus a hundredth of the log loss to tell equals apart."""
         targets = part.targets.numpy()
         known = targets >= 0
-        if self.network.crf is not None:
-            chosen = _decoded(self.network, answers, part.ragged.offsets)
+        if self.own.crf is not None:
+            chosen = _decoded(self.own, answers, part.ragged.offsets)
             return float((chosen[known] != targets[known]).mean())
         wrong = (answers.argmax(-1).numpy()[known] != targets[known]).mean()
         found = calibrate(answers.numpy()[known], targets[known])
