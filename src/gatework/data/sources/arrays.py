@@ -106,6 +106,8 @@ def arrays_list(items: Any, roles: Roles, source: str = "data") -> SequenceSet:
     C = categories[0].shape[1] if categories else 0
     layout = roles.layout or {}
     features = tuple(layout.get("features") or ())
+    if not features and hasattr(items, "__getitem__") and hasattr(items[0], "columns"):
+        features = tuple(str(c) for c in items[0].columns)  # frames
     if len(features) != F:
         features = ("value",) if F == 1 else tuple(f"value_{k}" for k in range(F))
     names = tuple(layout.get("categorical") or ())
@@ -129,6 +131,8 @@ def _series(item: Any, where: str) -> Series:
         return item
     try:
         values = np.asarray(item)
+        if values.dtype.kind == "c":
+            raise TypeError
         if values.dtype.kind not in "biuf":
             values = np.asarray(item, float)  # None among numbers is missing
     except (TypeError, ValueError):

@@ -98,6 +98,9 @@ def find_text(table: Table, roles: Roles, taken: Collection[str]) -> str | None:
         )
     if prose:
         return prose[0]
+    free = [c for c in table.frame.columns if c not in taken]
+    if len(free) == 1 and table.frame.schema[free[0]] == pl.String:
+        return free[0]  # beside the label there is nothing else
     if roles.kind == "text":
         named = by_name(table.frame.columns, TEXT_NAMES, taken)
         free = [c for c in table.frame.columns if c not in taken]

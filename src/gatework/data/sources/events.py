@@ -16,7 +16,7 @@ from gatework.data.sources.labels import column_labels, given_labels
 from gatework.data.sources.records import row_groups, row_names
 from gatework.data.sources.roles import Roles
 from gatework.data.sources.slices import IntArray, Lazy, SeriesItems
-from gatework.data.sources.text import read_text_file
+from gatework.data.sources.text import read_text_file, split_lines
 from gatework.data.table import Table
 from gatework.data.vocabulary import as_text
 from gatework.errors import DataError
@@ -25,7 +25,7 @@ from gatework.errors import DataError
 def read_event_lines(path: Path, roles: Roles) -> SequenceSet:
     """Sequences of a file; where a line has a tab, what stands before it is the label."""
     roles.refuse_group(str(path), "lines of events have none; write a table with a header")
-    lines = pl.Series(read_text_file(path).splitlines(), dtype=pl.String)
+    lines = pl.Series(split_lines(read_text_file(path)), dtype=pl.String)
     numbers = (lines.str.strip_chars() != "").arg_true().to_list()
     lines = lines.gather(numbers)
     labels: Any = None

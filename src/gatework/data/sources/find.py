@@ -15,6 +15,7 @@ from gatework.data.sources.arrays import arrays_list, is_arrays_by_name, read_ma
 from gatework.data.sources.columns import find_label, find_series, find_text
 from gatework.data.sources.events import read_event_lines, read_event_table
 from gatework.data.sources.labels import checked, missing_items
+from gatework.data.sources.lists_table import list_columns, read_lists
 from gatework.data.sources.memory import read_list
 from gatework.data.sources.recognise import MEDIA, first_lines, has_strokes, is_idx
 from gatework.data.sources.records import read_records
@@ -178,6 +179,9 @@ def _read_text_table(path: Path, ending: str, roles: Roles) -> SequenceSet | Non
         plain = kind == "words" and ending == ".txt"
         if plain or looks_like_columns(start):
             return read_words(path, roles)
+    spaced = "\t" not in start and looks_like_columns(start)
+    if ending == ".txt" and kind is None and not roles.fixed and not named and spaced:
+        return read_words(path, roles)  # it says that words are for the tagger
     if ending == ".txt" and not named:
         if kind == "events" or (form == "events" and not (roles.layout or {}).get("text")):
             return read_event_lines(path, roles)
@@ -199,6 +203,8 @@ def _read_table(table: Table, roles: Roles) -> SequenceSet:
             f"{table.name}: is a table, and kind={kind!r} is read from files. Give a folder, or a manifest "
             "with a column path."
         )
+    if kind in (None, "series", "wide") and list_columns(table):
+        return read_lists(table, roles)
     if kind == "rows" or (kind is None and form == "rows"):
         return read_records(table, roles)
     if kind == "wide" or (kind is None and form == "wide"):

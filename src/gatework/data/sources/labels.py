@@ -41,7 +41,7 @@ def column_labels(table: Table, column: str, task: str) -> np.ndarray:
 def given_labels(labels: Any, lengths: Sequence[int], roles: Roles, source: str) -> list[Any]:
     """Labels that were passed as a list or an array, one for each sequence, or for each of its steps."""
     try:
-        found = list(labels)
+        found = list(labels.tolist() if hasattr(labels, "tolist") else labels)
     except TypeError:
         raise DataError(
             f"{source}: labels is {type(labels).__name__}. Pass a list with one for each sequence."

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from gatework.data.sources.roles import Roles
-from gatework.data.sources.text import read_text_file
+from gatework.data.sources.text import read_text_file, split_lines
 
 MEDIA = ("audio", "images", "video", "strokes")
 _IDX = re.compile(r"idx\d-ubyte", re.IGNORECASE)
@@ -35,7 +35,7 @@ def has_strokes(path: Path, roles: Roles) -> bool:
     """Whether a file of JSON lines holds pen strokes: the first has a field of that name."""
     if "strokes" in (roles.kind, (roles.layout or {}).get("kind")):
         return True
-    line = next((x for x in read_text_file(path).splitlines() if x.strip()), "")
+    line = next((x for x in split_lines(read_text_file(path)) if x.strip()), "")
     try:
         record = json.loads(line)
     except json.JSONDecodeError:

@@ -49,6 +49,16 @@ def read_text_file(path: str | os.PathLike[str]) -> str:
         ) from None
 
 
+def split_lines(text: str) -> list[str]:
+    """Lines of a text by line feeds alone: a word may hold other signs that end a line in Unicode.
+
+    >>> split_lines("a\\u2028b\\r\\nc\\n")
+    ['a\\u2028b', 'c']
+    """
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
+
+
 def read_text_table(table: Table, roles: Roles, *, text: str | None = None) -> SequenceSet:
     """A text a row, with the label beside it.
 
@@ -96,7 +106,7 @@ def read_text_table(table: Table, roles: Roles, *, text: str | None = None) -> S
 def read_text_lines(path: Path, roles: Roles) -> SequenceSet:
     """A text a line; a line may begin with ``__label__NAME``, as fastText has it."""
     roles.refuse_group(str(path), "lines of text have none; write a table with a header")
-    lines = read_text_file(path).splitlines()
+    lines = split_lines(read_text_file(path))
     numbers = [i for i, line in enumerate(lines, start=1) if line.strip()]
     texts = [lines[i - 1] for i in numbers]
     labels: Any = None

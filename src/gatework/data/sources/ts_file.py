@@ -11,7 +11,7 @@ import numpy as np
 from gatework.data.sequences import SequenceSet
 from gatework.data.sources.roles import Roles
 from gatework.data.sources.slices import Lazy, SeriesItems, Values, laid_out
-from gatework.data.sources.text import read_text_file
+from gatework.data.sources.text import read_text_file, split_lines
 from gatework.errors import DataError
 
 _PAIR = re.compile(r"\(([^,()]+),([^,()]+)\)")
@@ -25,7 +25,7 @@ def read_ts(path: Path, roles: Roles) -> SequenceSet:
             different length or number: each with its line.
     """
     roles.refuse_group(str(path), "a .ts file has none")
-    lines = read_text_file(path).splitlines()
+    lines = split_lines(read_text_file(path))
     header, begin = _header(path, lines)
     numbers = [i for i in range(begin, len(lines)) if lines[i].strip() and lines[i][0] not in "#%"]
     if not numbers:

@@ -11,7 +11,7 @@ from gatework.data.sequences import SequenceSet
 from gatework.data.sources.labels import given_labels
 from gatework.data.sources.roles import Roles
 from gatework.data.sources.slices import Lazy, SeriesItems, Values, laid_out
-from gatework.data.sources.text import read_text_file
+from gatework.data.sources.text import read_text_file, split_lines
 from gatework.data.vocabulary import as_text
 from gatework.errors import DataError
 
@@ -53,7 +53,7 @@ def read_ucr(path: Path, roles: Roles) -> SequenceSet:
     text = read_text_file(path)
     _, separator = first_cells(text)
     rows, numbers = [], []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(split_lines(text), start=1):
         if line.strip():
             rows.append(_cells(line, separator, f"{path}, line {number}"))
             numbers.append(number)

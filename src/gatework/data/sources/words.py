@@ -13,7 +13,7 @@ from gatework.data.sequences import SequenceSet, Words
 from gatework.data.sources.labels import given_labels
 from gatework.data.sources.roles import Roles
 from gatework.data.sources.slices import Lazy
-from gatework.data.sources.text import read_text_file
+from gatework.data.sources.text import read_text_file, split_lines
 from gatework.errors import ConfigError, DataError, nearest
 
 CONLLU = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
@@ -26,7 +26,7 @@ def looks_like_columns(text: str) -> bool:
     >>> looks_like_columns("a DT O\\ncat NN B\\n\\nit PRP B\\n"), looks_like_columns("a fine day\\nrain\\n")
     (True, False)
     """
-    lines = text.splitlines()
+    lines = split_lines(text)
     widths = {len(_fields(x)) for x in lines if x.strip() and not x.startswith(("#", "-DOCSTART-"))}
     return len(widths) == 1 and 2 <= widths.pop() <= 20 and any(not x.strip() for x in lines)
 
@@ -72,7 +72,7 @@ def _rows(path: Path, text: str) -> tuple[list[list[str]], list[int], list[int]]
     rows: list[list[str]] = []
     edges, starts = [0], []
     width = 0
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(split_lines(text), start=1):
         if not line.strip():
             if len(rows) > edges[-1]:
                 edges.append(len(rows))
@@ -100,7 +100,9 @@ def _rows(path: Path, text: str) -> tuple[list[list[str]], list[int], list[int]]
 
 
 def _fields(line: str) -> list[str]:
-    return line.rstrip("\r\n").split("\t") if "\t" in line else line.split()
+    if "\t" in line:
+        return line.split("\t")
+    return [x for x in line.split(" ") if x]  # not at every blank of Unicode: a word may hold some
 
 
 def _conllu(path: Path, text: str, roles: Roles) -> SequenceSet:
@@ -115,7 +117,7 @@ def _conllu(path: Path, text: str, roles: Roles) -> SequenceSet:
     columns: list[list[str]] = [[] for _ in picked]
     words = columns[0]
     edges, starts = [0], []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(split_lines(text), start=1):
         if not line or line[0] == "#" or not line.strip():
             if (not line or line[0] != "#") and len(words) > edges[-1]:
                 edges.append(len(words))

@@ -116,13 +116,21 @@ def _of_lists(
             f"{table.where(int(empty[0]), columns[0])}: is a sequence of length 0. Remove the row."
         )
     flat = [
-        table.frame[c].explode(empty_as_null=False).cast(pl.String).fill_null("").to_list()
+        table.frame[c]
+        .explode(empty_as_null=False, keep_nulls=False)
+        .cast(pl.String)
+        .fill_null("")
+        .to_list()
         for c in columns
     ]
     labels = None
     if label is not None:
         labels = np.array(
-            table.frame[label].explode(empty_as_null=False).cast(pl.String).to_list(), object
+            table.frame[label]
+            .explode(empty_as_null=False, keep_nulls=False)
+            .cast(pl.String)
+            .to_list(),
+            object,
         )
     edges = [0, *np.cumsum(lengths.to_numpy()).tolist()]
     return edges, flat, labels, [str(i) for i in range(len(lengths))]
