@@ -262,6 +262,12 @@ def test_identifiers_and_row_numbers_are_no_measurements() -> None:
     assert "y (every value is missing)" in found.notes[-1]
 
 
+def test_labels_beside_a_table_keep_its_own_out() -> None:
+    found = read_sequences(long(), labels=["p", "q"], task="classify")
+    assert found.labels == ["p", "q"]
+    assert found.categorical == ("state",)
+
+
 def test_many_rows_take_little_time() -> None:
     import time
 

@@ -79,6 +79,14 @@ def test_lines_of_text(tmp_path: Path) -> None:
     assert found.names[1] == f"{path}, line 3"
 
 
+def test_table_in_a_txt_file_stays_one(tmp_path: Path) -> None:
+    layout = read_sequences(reviews(), task="classify").layout
+    path = tmp_path / "new.txt"
+    path.write_text("id\treview\n1\tso so\n2\tnot bad\n")
+    found = read_sequences(path, task="classify", layout=layout, need_labels=False)
+    assert found.items == ["so so", "not bad"]
+
+
 def test_lines_that_begin_with_labels(tmp_path: Path) -> None:
     path = tmp_path / "train.txt"
     path.write_text("__label__up\tgood news, today\n__label__down bad news\n")

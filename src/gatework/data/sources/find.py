@@ -12,25 +12,20 @@ import numpy as np
 
 from gatework.data.sequences import SequenceSet
 from gatework.data.sources.arrays import arrays_list, is_arrays_by_name, read_mapping, read_npz
-from gatework.data.sources.columns import find_label, find_series, find_text
-from gatework.data.sources.events import read_event_lines, read_event_table
+from gatework.data.sources.events import read_event_lines
 from gatework.data.sources.labels import checked, missing_items
-from gatework.data.sources.lists_table import list_columns, read_lists
 from gatework.data.sources.memory import read_list
 from gatework.data.sources.recognise import MEDIA, first_lines, has_strokes, is_idx
-from gatework.data.sources.records import read_records
 from gatework.data.sources.roles import Roles
-from gatework.data.sources.series_table import read_long
 from gatework.data.sources.slices import SeriesItems
-from gatework.data.sources.text import read_text_lines, read_text_table
+from gatework.data.sources.tables import read_sequence_table
+from gatework.data.sources.text import read_text_lines
 from gatework.data.sources.ts_file import read_ts
 from gatework.data.sources.ucr import is_ucr, read_ucr
-from gatework.data.sources.wide_table import numbered_columns, read_wide
 from gatework.data.sources.words import ENDINGS as WORD_ENDINGS
 from gatework.data.sources.words import looks_like_columns, read_words
-from gatework.data.sources.words_table import is_words, read_words_table
 from gatework.data.table import READ_ENDINGS, Table, read_table
-from gatework.errors import ConfigError, DataError, nearest
+from gatework.errors import DataError, nearest
 
 _INK_ENDINGS = (".inkml", ".unp", ".unipen", ".upen", ".up")
 _TEXT_TABLES = (".csv", ".tsv", ".txt")
@@ -112,21 +107,19 @@ def _read(data: Any, roles: Roles) -> SequenceSet:
     if isinstance(data, str | os.PathLike):
         return _read_path(Path(data), roles)
     if isinstance(data, Table):
-        return _read_table(data, roles)
+        return read_sequence_table(data, roles)
     if isinstance(data, Mapping):
         if is_arrays_by_name(data):
             return read_mapping(data, roles)
-        return _read_table(read_table(data), roles)
+        return read_sequence_table(read_table(data), roles)
     if isinstance(data, np.ndarray):
-        if (
-            data.dtype.kind in "biuf"
-            and (roles.kind or (roles.layout or {}).get("kind")) not in MEDIA
-        ):
+        medium = (roles.kind or (roles.layout or {}).get("kind")) in MEDIA
+        if data.dtype.kind in "biuf" and not medium:
             return arrays_list(data, roles)
         return read_list(list(data), roles)
     if isinstance(data, Sequence) or (hasattr(data, "__len__") and not hasattr(data, "columns")):
         return read_list(list(data), roles)  # of pandas and polars a column, of torch a tensor
-    return _read_table(read_table(data), roles)
+    return read_sequence_table(read_table(data), roles)
 
 
 def _read_path(path: Path, roles: Roles) -> SequenceSet:
@@ -160,7 +153,7 @@ def _read_path(path: Path, roles: Roles) -> SequenceSet:
         return read_text_lines(path, roles)
     elif ending not in READ_ENDINGS:
         return _other("folder", "read_files", [path], roles)
-    return _read_table(read_table(path), roles)
+    return read_sequence_table(read_table(path), roles)
 
 
 def _read_text_table(path: Path, ending: str, roles: Roles) -> SequenceSet | None:
@@ -173,7 +166,8 @@ def _read_text_table(path: Path, ending: str, roles: Roles) -> SequenceSet | Non
     if form in ("conll", "conllu"):
         return read_words(path, roles)
     start = first_lines(path)
-    if not roles.fixed and not named and kind in (None, "series", "wide") and is_ucr(start):
+    plain_series = form in (None, "ts", "arrays") and kind in (None, "series", "wide")
+    if not named and plain_series and is_ucr(start):
         return read_ucr(path, roles)
     if task == "tag" and not named and kind in (None, "words"):
         plain = kind == "words" and ending == ".txt"
@@ -185,74 +179,12 @@ def _read_text_table(path: Path, ending: str, roles: Roles) -> SequenceSet | Non
     if ending == ".txt" and not named:
         if kind == "events" or (form == "events" and not (roles.layout or {}).get("text")):
             return read_event_lines(path, roles)
+        column = (roles.layout or {}).get("text")  # that a table of the training had
+        if column is not None and column in start.split("\n", 1)[0]:
+            return None
         if "text" in (kind, kept) or form == "lines" or start.startswith("__label__"):
             return read_text_lines(path, roles)
     return None
-
-
-def _read_table(table: Table, roles: Roles) -> SequenceSet:
-    """The reader for a table: that of the training, that of a kind, or what its columns speak for."""
-    kind, form = roles.kind, roles.form
-    if table.is_file and not roles.text and kind in (None, "text", *MEDIA):
-        from gatework.data.sources.manifest import path_column, read_manifest
-
-        if path_column(table) is not None:
-            return read_manifest(table.name, table=table, **roles.keywords())
-    if kind in MEDIA:
-        raise ConfigError(
-            f"{table.name}: is a table, and kind={kind!r} is read from files. Give a folder, or a manifest "
-            "with a column path."
-        )
-    if kind in (None, "series", "wide") and list_columns(table):
-        return read_lists(table, roles)
-    if kind == "rows" or (kind is None and form == "rows"):
-        return read_records(table, roles)
-    if kind == "wide" or (kind is None and form == "wide"):
-        return read_wide(table, roles)
-    if kind == "events" or (kind is None and form == "events" and (roles.layout or {}).get("text")):
-        return read_event_table(table, roles)
-    kept = (roles.layout or {}).get("kind")
-    if (
-        kind == "words"
-        or kept == "words"
-        or (kind is None and not roles.fixed and is_words(table, roles))
-    ):
-        return read_words_table(table, roles)
-    if kind == "text" or roles.text or kept == "text":
-        return read_text_table(table, roles)
-    if kind is None and not roles.fixed and roles.series is None and roles.task != "tag":
-        label = roles.label or find_label(table, roles.but(need_labels=False))
-        taken = {
-            c
-            for c in (label, roles.group if isinstance(roles.group, str) else None, roles.time)
-            if c
-        }
-        text = find_text(table, roles, taken)
-        if text is not None:
-            return read_text_table(table, roles, text=text)
-        numbered = numbered_columns([c for c in table.frame.columns if c not in taken])
-        if (
-            numbered
-            and not roles.features
-            and not _is_long(table, roles, label, taken | _all(numbered))
-        ):
-            return read_wide(table, roles)
-    return read_long(table, roles)
-
-
-def _is_long(table: Table, roles: Roles, label: str | None, taken: set[str]) -> bool:
-    """Whether a table of numbered columns has several rows a sequence: channels, not steps."""
-    series = find_series(table, roles, taken)
-    if series is None:
-        return False
-    if label is None or roles.task != "classify":
-        return True
-    pairs = table.frame.select(series, label).drop_nulls().n_unique()  # a user makes many gestures
-    return pairs == table.frame[series].n_unique()
-
-
-def _all(numbered: dict[str, list[str]]) -> set[str]:
-    return {c for steps in numbered.values() for c in steps}
 
 
 def _other(module: str, name: str, data: Any, roles: Roles) -> SequenceSet:

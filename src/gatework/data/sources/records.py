@@ -8,7 +8,8 @@ import numpy as np
 
 from gatework.data.sequences import SequenceSet
 from gatework.data.sources.blocks import shared_texts
-from gatework.data.sources.columns import find_channels, find_label, group_column
+from gatework.data.sources.channels import find_channels
+from gatework.data.sources.columns import find_label, group_column
 from gatework.data.sources.labels import column_labels, given_labels
 from gatework.data.sources.roles import Roles
 from gatework.data.sources.slices import Lazy, SeriesItems

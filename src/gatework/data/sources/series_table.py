@@ -8,9 +8,9 @@ import polars as pl
 
 from gatework.data.sequences import SequenceSet
 from gatework.data.sources.blocks import Blocks
+from gatework.data.sources.channels import find_channels
 from gatework.data.sources.columns import (
     TIME_ROWS,
-    find_channels,
     find_label,
     find_series,
     find_time,

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from gatework.data.sequences import SequenceSet, Series
-from gatework.data.sources.columns import channel_kind, find_label, group_column
+from gatework.data.sources.channels import channel_kind
+from gatework.data.sources.columns import find_label, group_column
 from gatework.data.sources.records import row_groups, row_labels, row_names
 from gatework.data.sources.roles import Roles
 from gatework.data.sources.slices import IntArray, SeriesItems, Values

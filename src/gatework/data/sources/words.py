@@ -173,7 +173,7 @@ def _set(
         labels=found,
         categorical=names,
         layout=layout,
-        notes=(f"{note}; {len(items):,} sentences",),
+        notes=(f"{note}; sentences: {len(items):,}",),
     )
 
 
