@@ -38,7 +38,7 @@ from gatework.tasks.labelled_config import (
     batch_sequences,
     default_convolutions,
 )
-from gatework.tasks.labelled_data import LabelledData, Part, prepare, targets_of
+from gatework.tasks.labelled_data import LabelledData, Part, part_of, prepare, unseen_note
 from gatework.tasks.labelled_evaluation import LabelledEvaluation
 from gatework.tasks.labelled_examples import examples
 from gatework.tasks.labelled_objective import answer, held_out
@@ -270,8 +270,9 @@ class Labeller(Task[Settings, LabelledData]):
         """
         self._check_fitted("evaluate")
         sequences, ragged = self._read(data, labels=labels, need_labels=True, skip_bad=skip_bad)
-        targets = targets_of(sequences, ragged, self.classes_, self.location_, self.scale_)
-        part = Part(sequences, ragged, targets)
+        part = part_of(sequences, ragged, self.classes_, self.location_, self.scale_)
+        if part.unseen:
+            warnings.warn(unseen_note(part), GateworkWarning, stacklevel=2)
         found = self._evaluate(part, self._ragged_answers(sequences, ragged))
         return LabelledEvaluation({"on": "data", **found})
 

@@ -34,6 +34,7 @@ class Part:
     sequences: SequenceSet
     ragged: Ragged
     targets: Tensor  # (B,), or of every step (N,): class numbers with -1, or numbers with NaN, where unknown
+    unseen: tuple[str, ...] = ()  # labels of steps that training did not hold: numbers from K on
 
     def __len__(self) -> int:
         return len(self.ragged)
@@ -113,7 +114,11 @@ def prepare(
         if sequences is None or not len(sequences):
             return None
         ragged = encode_all(sequences.items, encoder.encode, sequences.refuse)
-        return Part(sequences, ragged, targets_of(sequences, ragged, classes, location, scale))
+        part = part_of(sequences, ragged, classes, location, scale)
+        if part.unseen:
+            notes.append(unseen_note(part))
+            progress.stage(notes[-1])
+        return part
 
     train = ready(train_set)
     assert train is not None
@@ -135,14 +140,24 @@ def prepare(
     )
 
 
-def targets_of(
+def unseen_note(part: Part) -> str:
+    """What a user should know of labels that cannot be foretold."""
+    named = ", ".join(repr(name) for name in part.unseen[:5])
+    count = int((part.targets >= int(part.targets.max()) + 1 - len(part.unseen)).sum())
+    return (
+        f"{part.sequences.source}: {count:,} steps have labels that the training part does not hold ({named}); "
+        "they count as wrong"
+    )
+
+
+def part_of(
     sequences: SequenceSet,
     ragged: Ragged,
     classes: Sequence[str],
     location: float = 0.0,
     scale: float = 1.0,
-) -> Tensor:
-    """Labels as the loss takes them.
+) -> Part:
+    """Sequences with their labels as the loss takes them.
 
     Raises:
         DataError: a class that training did not hold, or a label for every step of another number of steps.
@@ -160,22 +175,24 @@ def targets_of(
     else:
         flat = np.asarray(labels, object)
     if not classes:
-        return torch.from_numpy(((flat.astype(float) - location) / scale).astype(np.float32))
+        numbers_ = ((flat.astype(float) - location) / scale).astype(np.float32)
+        return Part(sequences, ragged, torch.from_numpy(numbers_))
     numbers = {name: k for k, name in enumerate(classes)} | {None: -1}
     found = np.fromiter((numbers.get(name, -2) for name in flat), np.int64, len(flat))
     unseen = np.flatnonzero(found == -2)
     if len(unseen):
+        if sequences.per_step:  # rare labels are natural there: they cannot be right
+            new = sorted({str(flat[i]) for i in unseen})
+            found[unseen] = [len(classes) + new.index(str(flat[i])) for i in unseen]
+            return Part(sequences, ragged, torch.from_numpy(found), tuple(new))
         name = str(flat[unseen[0]])
-        where = int(unseen[0])
-        if sequences.per_step:
-            where = int(np.searchsorted(np.cumsum([len(x) for x in labels]), where, side="right"))
         others = len({flat[i] for i in unseen}) - 1
         more = f", and {others} more such labels" if others else ""
         raise DataError(
-            f"{sequences.names[where]}: its label {name!r} did not occur in the training part{more}. "
+            f"{sequences.names[int(unseen[0])]}: its label {name!r} did not occur in the training part{more}. "
             f"{nearest(name, classes)} Correct it, leave the item out, or train with examples of it."
         )
-    return torch.from_numpy(found)
+    return Part(sequences, ragged, torch.from_numpy(found))
 
 
 def _deal(

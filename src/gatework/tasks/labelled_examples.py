@@ -108,14 +108,14 @@ def _tagged(model: Any, part: Part, answers: Answers) -> list[dict[str, Any]]:
         if len(seen) == MOST:
             break
     found = []
-    names = np.array([*model.classes_, None], object)
+    names = np.array([*model.classes_, *part.unseen, None], object)
     for i, place in seen.items():
         rows = slice(offsets[i], min(offsets[i + 1], offsets[i] + MAX_WORDS))
         item = part.sequences.items[i]
         told: dict[str, Any] = {
             "name": f"{part.sequences.names[i]}, step {place - offsets[i] + 1}",
             "kind": "words" if isinstance(item, Words) else part.sequences.kind,
-            "truth": model.classes_[targets[place]],
+            "truth": names[targets[place]],
             "predicted": model.classes_[answers.chosen[place]],
             "confidence": float(sure[place]),
             "truths": names[targets[rows]].tolist(),

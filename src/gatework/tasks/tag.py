@@ -61,7 +61,7 @@ class TagObjective(LabelledObjective):
     def score(self, answers: Tensor, part: Part) -> float:
         """Share of wrong steps, plus a hundredth of the log loss to tell equals apart."""
         targets = part.targets.numpy()
-        known = targets >= 0
+        known = (targets >= 0) & (targets < len(self.data.classes))
         if self.own.crf is not None:
             chosen = _decoded(self.own, answers, part.ragged.offsets)
             return float((chosen[known] != targets[known]).mean())
@@ -153,7 +153,7 @@ class SequenceTagger(Labeller[TagConfig]):
     def _settle(self, outputs: Tensor, targets: Tensor) -> dict[str, Any] | None:
         if self.network_.crf is not None:
             return None
-        known = targets >= 0
+        known = (targets >= 0) & (targets < outputs.shape[1])
         found = calibrate(outputs[known].numpy(), targets[known].numpy())
         self.temperature_ = found.temperature
         return found.to_json()
@@ -169,6 +169,7 @@ class SequenceTagger(Labeller[TagConfig]):
         self, part: Part, answers: Answers, baselines: dict[str, Answers]
     ) -> dict[str, Any]:
         targets, offsets = part.targets.numpy(), part.ragged.offsets
+        names = (*self.classes_, *part.unseen)
 
         def scores(found: Answers) -> dict[str, Any]:
             return tagging_scores(
@@ -176,7 +177,7 @@ class SequenceTagger(Labeller[TagConfig]):
                 found.chosen,
                 targets,
                 offsets,
-                self.classes_,
+                names,
                 groups=part.sequences.groups,
                 seed=self.config.seed,
             )
