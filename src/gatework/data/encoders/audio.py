@@ -21,6 +21,7 @@ WINDOW_MS, HOP_MS = 25, 10
 LOWEST_HZ = 40.0  # below lie hum and rumble
 MAX_RATE = 16_000  # unless asked for: speech has little above 8 kHz
 QUIET = 6.0  # nats below the loudest frames, 26 dB: what is quieter at an end is cut off
+FULL_SCALE, FLOOR = 32768.0, 0.0  # frames are of 16-bit samples; less than log energy 0 is rounding
 EDGE = 3  # quiet frames that are left at an end
 MOST_FITTED = {"item": 500, "set": 3_000}  # recordings whose scales are looked at
 
@@ -109,8 +110,8 @@ class AudioEncoder(Encoder):
         if len(samples) < window:  # shorter than one frame: silence behind it
             samples = np.pad(samples, (0, window - len(samples)))
         online = _fbank().OnlineFbank(self._options)
-        online.accept_waveform(self.rate, samples.tolist())
-        found = np.stack([online.get_frame(i) for i in range(online.num_frames_ready)])
+        online.accept_waveform(self.rate, (samples * np.float32(FULL_SCALE)).tolist())
+        found = _floored([online.get_frame(i) for i in range(online.num_frames_ready)])
         return _loud_part(found) if self.trim else found
 
     def encode(self, item: Any) -> Encoded:
@@ -198,15 +199,21 @@ class _AudioStream(EncoderStream):
         if self._resample is not None and len(samples):
             samples = self._resample.resample_chunk(samples)
         if len(samples):
-            self._online.accept_waveform(encoder.rate, samples.tolist())
+            self._online.accept_waveform(encoder.rate, (samples * np.float32(FULL_SCALE)).tolist())
         ready = self._online.num_frames_ready
         found = [self._online.get_frame(i).copy() for i in range(self._done, ready)]
         self._online.pop(ready - self._done)
         self._done = ready
         if not found:
             return Encoded(np.zeros((0, encoder.size), np.float32), no_tokens(0))
-        values = (np.stack(found) - encoder.mean) / encoder.deviation
+        values = (_floored(found) - encoder.mean) / encoder.deviation
         return Encoded(values, no_tokens(len(values)))
+
+
+def _floored(frames: list[Array]) -> Array:
+    """Frames side by side; what is digital silence, whose logarithm is far off, is as quiet as rounding."""
+    found: Array = np.maximum(np.stack(frames), np.float32(FLOOR))
+    return found
 
 
 def _loud_part(frames: Array) -> Array:

@@ -85,20 +85,22 @@ class StrokesEncoder(Encoder):
 def slant(strokes: list[Array]) -> float:
     """How far upright parts lean to the right for one up: what is added to x for each y downwards.
 
-    The least-squares slope of dx on dy over the segments that are steeper than 45 degrees, each weighted by
-    its length; held near 0 where there is little of them.
+    The least-squares slope of x on y along the parts that are steeper than 45 degrees, whatever the
+    pen's speed; held near 0 where there is little of them.
     """
     moves = np.concatenate([np.diff(s, axis=0) for s in strokes])
     dx, dy = moves[:, 0], moves[:, 1]
     way = np.hypot(dx, dy)
     steep = np.abs(dy) > np.abs(dx)
-    weight = way * steep
+    weight = steep / np.where(
+        way > 0, way, 1.0
+    )  # of directions times the way: speed has no part in it
     below = float((weight * dy * dy).sum())
     if not below > 0:
         return 0.0
-    trust = min(1.0, 2.0 * float(weight.sum()) / float(way.sum()))
-    lean = -float((weight * dx * dy).sum()) / below
-    return float(np.clip(lean * trust, -MAX_SLANT, MAX_SLANT))
+    trust = min(1.0, 2.0 * float((way * steep).sum()) / float(way.sum()))
+    lean = -float((weight * dx * dy).sum()) / below * trust
+    return float(np.clip(lean, -MAX_SLANT, MAX_SLANT))
 
 
 def _even(

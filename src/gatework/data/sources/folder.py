@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ from gatework.data.sources.media_files import (
     visible_files,
 )
 from gatework.data.sources.roles import Roles
+from gatework.data.sources.series_files import read_series_files
 from gatework.errors import ConfigError, DataError
 
+_OF_TABLES = ("time", "features", "categorical", "time_format")
 HOW_TO = (
     "Put the files of each class into a sub-folder of its name, or add a manifest.csv (path,label)."
 )
@@ -64,34 +67,24 @@ def read_folder(
             **other,
         )
     roles = Roles(task, need_labels=need_labels, kind=kind, label=label, group=group, layout=layout)
-    roles.refuse_group(
-        str(path), f"a folder without {MANIFEST} has no columns. {_manifest_advice('group')}"
-    )
-    if label is not None:
+    if other.get("labels") is not None:
         raise ConfigError(
-            f"{path}: {roles.option('label')} names a column, and a folder without {MANIFEST} has none. "
-            f"{_manifest_advice('label')}"
-        )
-    if need_labels and task != "classify":
-        what = "a number" if task == "regress" else "a label for every step"
-        raise DataError(
-            f"{path}: {task} needs {what} for each file, and the name of a folder gives none. "
-            f"Add a {MANIFEST} with the columns path and label."
+            f"{path}: labels= goes with a list, whose order it has. Pass the list of the files, or add a "
+            f"{MANIFEST}."
         )
     medium, paths, notes = _of_one_kind(folder, visible_files(folder), kind or roles.role("kind"))
     relative = [p.relative_to(folder) for p in paths]
     classes = [r.parts[0] if len(r.parts) > 1 else None for r in relative]
-    if need_labels and None in classes:
-        loose = classes.count(None)
-        first = relative[classes.index(None)]
-        if loose == len(classes):
-            raise DataError(
-                f"{path}: its {loose:,} {medium.noun} lie in no sub-folder, so they have no labels. {HOW_TO}"
-            )
-        raise DataError(
-            f"{folder / first}: lies in no sub-folder of a class, as {loose:,} of {len(classes):,} files do. "
-            f"{HOW_TO}"
-        )
+    tables = medium.kind == "series"
+    # Tables may hold the labels themselves, one for each step or the same in all rows.
+    by_folder = not (tables and (label or task != "classify" or None in classes))
+    if by_folder:
+        _check_by_folder(folder, roles, medium, relative, classes)
+    if tables:
+        keys = [r.as_posix() for r in relative]
+        asked = roles.but(skip_bad=skip_bad, **{k: other[k] for k in _OF_TABLES if k in other})
+        found, _ = read_series_files(paths, keys, asked, str(path), classes if by_folder else None)
+        return replace(found, notes=(*found.notes, *notes))
     opened = open_files(paths, medium, skip_bad=skip_bad, trained=layout)
     keys = [relative[i].as_posix() for i in opened.kept]
     labels = [classes[i] for i in opened.kept]
@@ -109,6 +102,43 @@ def read_folder(
         notes=(kind_line, *opened.notes, *notes),
         skipped=opened.skipped,
     )
+
+
+def _check_by_folder(
+    folder: Path,
+    roles: Roles,
+    medium: Medium,
+    relative: Sequence[Path],
+    classes: Sequence[str | None],
+) -> None:
+    """Raise where the names of folders cannot be the labels that are asked for."""
+    roles.refuse_group(
+        str(folder), f"a folder without {MANIFEST} has no columns. {_manifest_advice('group')}"
+    )
+    if roles.label is not None:
+        raise ConfigError(
+            f"{folder}: {roles.option('label')} names a column, and a folder without {MANIFEST} has none. "
+            f"{_manifest_advice('label')}."
+        )
+    if not roles.need_labels:
+        return
+    if roles.task != "classify":
+        what = "a number" if roles.task == "regress" else "a label for every step"
+        raise DataError(
+            f"{folder}: {roles.task} needs {what} for each file, and the name of a folder gives none. "
+            f"{_manifest_advice('label')}."
+        )
+    if None in classes:
+        loose = classes.count(None)
+        if loose == len(classes):
+            raise DataError(
+                f"{folder}: its {loose:,} {medium.noun} lie in no sub-folder, so they have no labels. {HOW_TO}"
+            )
+        first = relative[classes.index(None)]
+        raise DataError(
+            f"{folder / first}: lies in no sub-folder of a class, as {loose:,} of {len(classes):,} files do. "
+            f"{HOW_TO}"
+        )
 
 
 def read_files(
@@ -130,6 +160,13 @@ def read_files(
     if not found:
         raise DataError("the list of paths is empty: there are no sequences to read.")
     medium, chosen, _ = _of_one_kind(None, found, kind or (layout or {}).get("kind"), source)
+    if medium.kind == "series":
+        asked = Roles(
+            skip_bad=skip_bad,
+            layout=layout,
+            **{k: other[k] for k in ("task", "need_labels", "label", *_OF_TABLES) if k in other},
+        )
+        return read_series_files(chosen, [str(p) for p in chosen], asked, source)[0]
     opened = open_files(chosen, medium, skip_bad=skip_bad, trained=layout)
     keys = [str(chosen[i]) for i in opened.kept]
     return SequenceSet(
@@ -162,7 +199,9 @@ def _of_one_kind(
     if folder is not None:
         nested = any(p.parent != folder for p in paths)
         media = [
-            None if m is not None and m.kind == "text" and nested and p.parent == folder else m
+            None
+            if m is not None and m.kind in ("text", "series") and nested and p.parent == folder
+            else m
             for m, p in zip(media, paths, strict=True)
         ]
     counts = Counter(m.kind for m in media if m is not None)

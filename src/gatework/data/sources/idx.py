@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gatework.data.sequences import SequenceSet
+from gatework.data.sources.labels import given_labels
 from gatework.data.sources.roles import Roles
 from gatework.data.sources.slices import Lazy
 from gatework.data.vocabulary import as_text
@@ -70,7 +71,9 @@ def read_idx(
     notes = [
         f"kind: images in {path}: {len(pixels):,} of {pixels.shape[1]} x {pixels.shape[2]} pixels"
     ]
-    if beside is not None and beside.is_file():
+    if other.get("labels") is not None:
+        labels = given_labels(other["labels"], [1] * len(pixels), roles, str(path))
+    elif beside is not None and beside.is_file():
         labels = _labels(beside, len(pixels), task, path)
         notes.append(f"labels: {beside.name}, beside it")
     elif label or need_labels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,8 @@ def read_manifest(
     target = find_label(table, roles, {c for c in (column, groups) if c})
     paths, rows, bad = _paths(table, column, path.parent, skip_bad)
     medium = BY_KIND[_kind(paths, rows, table, column, kind or roles.role("kind"))]
+    if medium.kind == "series":
+        return _series(table, paths, rows, roles, (column, groups, target), other)
     where = [f"{table.where(r, column)}: {p}" for r, p in zip(rows, paths, strict=True)]
     opened = open_files(paths, medium, where=where, skip_bad=skip_bad, trained=layout)
     rows = [rows[i] for i in opened.kept]
@@ -118,6 +121,29 @@ def read_manifest(
         notes=(f"kind: {medium.kind} in {path}: {len(keys):,} files{of}", *opened.notes),
         skipped=(*bad, *opened.skipped),
     )
+
+
+def _series(
+    table: Table,
+    paths: list[Path],
+    rows: list[int],
+    roles: Roles,
+    columns: tuple[str, str | None, str | None],
+    other: dict[str, Any],
+) -> SequenceSet:
+    """Series in a table each, with the labels and groups of the manifest."""
+    from gatework.data.sources.series_files import read_series_files
+
+    column, groups, target = columns
+    keys = [str(table.frame[column][r]) for r in rows]
+    named = {k: other[k] for k in ("time", "features", "categorical", "time_format") if k in other}
+    layout = None if roles.layout is None else roles.layout | {"label": None, "group": None}
+    asked = roles.but(label=None, group=None, layout=layout, **named)
+    labels = None if target is None else column_labels(table, target, roles.task)[rows].tolist()
+    found, kept = read_series_files(paths, keys, asked, table.name, labels=labels)
+    rows = [rows[k] for k in kept]
+    told = {"label": target, "group": groups, "per_step": False} if target else {"group": groups}
+    return replace(found, groups=_groups(table, groups, rows), layout=found.layout | told)
 
 
 def _paths(

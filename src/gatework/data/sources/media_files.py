@@ -76,11 +76,12 @@ MEDIA = (
     Medium(
         "strokes",
         "files of pen strokes",
-        (".inkml", ".unipen", ".unp"),
+        (".inkml", ".unipen", ".unp", ".upen", ".up"),
         "strokes",
         "check_ink",
         "read_ink",
     ),
+    Medium("series", "tables", (".csv", ".tsv", ".parquet", ".npy"), "series_files", "", ""),
     Medium("text", "texts", (".txt",), "plain", "check_text", "read_text"),
 )
 _BY_ENDING = {ending: m for m in MEDIA for ending in m.endings}

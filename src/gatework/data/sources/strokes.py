@@ -14,12 +14,13 @@ import numpy.typing as npt
 
 from gatework.data.sequences import Ink, SequenceSet
 from gatework.data.sources.columns import LABEL_NAMES
+from gatework.data.sources.labels import given_labels
 from gatework.data.sources.roles import Roles
 from gatework.data.vocabulary import as_text
 from gatework.errors import ConfigError, DataError, nearest
 
 FIELDS = ("strokes", "ink", "drawing")
-ENDINGS = (".jsonl", ".ndjson", ".inkml", ".unipen", ".unp")
+ENDINGS = (".jsonl", ".ndjson", ".inkml", ".unipen", ".unp", ".upen", ".up")
 
 
 class Found(NamedTuple):
@@ -63,6 +64,8 @@ def read_strokes(
     )
     if task == "tag":
         raise DataError(f"{path}: an ink has one label; use classify or regress.")
+    if other.get("labels") is not None:
+        roles = roles.but(need_labels=False)
     text = read_text(path)
     form = _form(path)
     skipped: list[str] = []
@@ -71,7 +74,9 @@ def read_strokes(
         raise DataError(skipped[0] if skipped else f"{path}: holds no pen strokes.")
     target, groups = _fields(inks, form, roles, str(path))
     labels: list[Any] | None = None
-    if target is not None and any(f.fields.get(target) is not None for f in inks):
+    if other.get("labels") is not None:
+        labels = given_labels(other["labels"], [1] * len(inks), roles, str(path))
+    elif target is not None and any(f.fields.get(target) is not None for f in inks):
         labels = [_label(f, target, task) for f in inks]
     told = f"; labels: {target!r}" if labels is not None else ""
     told += f"; groups: {groups!r}" if groups else ""
@@ -193,7 +198,7 @@ def _form(path: Path) -> str:
     name = path.name.lower().removesuffix(".gz")
     if name.endswith(".inkml"):
         return "inkml"
-    return "unipen" if name.endswith((".unipen", ".unp")) else "json"
+    return "unipen" if name.endswith(ENDINGS[3:]) else "json"
 
 
 def _inks(

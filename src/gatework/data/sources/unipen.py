@@ -8,7 +8,6 @@ of both sorts, from 0, with a point in them behind the colon.
 from __future__ import annotations
 
 import re
-import shlex
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -178,13 +177,14 @@ class _Parser:
 
 def _segment(text: str, where: str, writer: str | None) -> _Segment:
     """``LEVEL delineation quality "label"``; the last two may be missing."""
-    try:
-        words = shlex.split(text.replace("\\", "\\\\").replace("'", "\\'"))
-    except ValueError:
-        words = text.replace('"', "").split()
+    begin = text.find('"')
+    head = text if begin < 0 else text[:begin]
+    label = None if begin < 0 else text[begin + 1 :].rstrip().removesuffix('"').replace('\\"', '"')
+    words = head.split()
     words += [""] * (2 - len(words))
     quality = words[2].upper() if len(words) > 2 else ""
-    label = words[3] if len(words) > 3 else None
+    if label is None and len(words) > 3:
+        label = words[3]
     return _Segment(where, words[0].upper(), words[1], quality, label, writer)
 
 
