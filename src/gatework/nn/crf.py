@@ -79,7 +79,7 @@ class LinearChainCRF(nn.Module):
 
         They are the gradient of log Z by the logits.
         """
-        with torch.enable_grad():
+        with torch.inference_mode(False), torch.enable_grad():  # whatever the caller has switched off
             x = logits.detach().clone().requires_grad_(True)
             (gradient,) = torch.autograd.grad(self._log_sum(x, lengths).sum(), x)
         return gradient.detach()
