@@ -412,7 +412,9 @@ def build_checked(make: Callable[[], nn.Module], weights: dict[str, Tensor]) -> 
         raise ValueError(f"{odd!r} has shape {given.get(odd)}, the network needs {wanted.get(odd)}")
     with torch.random.fork_rng(devices=[]):
         network = make()
-    network.load_state_dict(weights)
+    state = network.state_dict()  # knows the versions of its layers, which a plain dict does not
+    state.update(weights)
+    network.load_state_dict(state)
     return network.eval()
 
 
