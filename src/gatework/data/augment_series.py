@@ -26,20 +26,23 @@ def augment_series(
     With targets of every step the time stays as it is.  After Um et al. 2017 (arXiv 1706.00527), section IV:
     scaling, jittering, time warping and slicing of wearables' data.
     """
+    if not strength:
+        return batch
     values, tokens = batch.values, batch.tokens
     B, T, F = values.shape
     per_step = batch.targets.dim() > 1 and batch.targets.shape[1] == T
     if not per_step and T > 8:
         path = _paths(batch.lengths, T, generator, strength)
         values, tokens = _follow(values, path), _nearest(tokens, path)
-    valid = torch.arange(T) < batch.lengths[:, None]
+    valid = (torch.arange(T) < batch.lengths[:, None]).unsqueeze(-1)
     if channels:
         own = values[..., :channels]
         scale = 1 + 0.1 * strength * torch.randn(B, 1, channels, generator=generator)
         noise = 0.03 * strength * torch.randn(B, T, channels, generator=generator)
-        own = (own * scale + noise) * valid.unsqueeze(-1)
+        own = own * scale + noise
         values = own if channels == F else torch.cat([own, values[..., channels:]], dim=-1)
-    return replace(batch, values=values, tokens=tokens)
+    # Behind an end a path reads the last step again.
+    return replace(batch, values=values * valid, tokens=tokens * valid)
 
 
 def _paths(lengths: Tensor, T: int, generator: torch.Generator, strength: float) -> Tensor:

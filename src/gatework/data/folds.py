@@ -25,7 +25,8 @@ def parts(
     Args:
         count: sequences there are.
         shares: of the parts; they sum to 1.
-        strata: a class of each sequence: its share is kept in every part.
+        strata: a class of each sequence: its share is kept in every part, and the first part, which trains,
+            has every class.
         groups: all sequences of a group go into one part; whole groups are dealt so that classes and sizes
             come as near to the shares as they can.
 
@@ -35,25 +36,37 @@ def parts(
     >>> [p.tolist() for p in parts(6, (0.5, 0.5), strata=list("aabbbb"))]
     [[0, 2, 4], [1, 3, 5]]
     """
-    portions = np.asarray(shares, float)
+    place = _place(count, np.asarray(shares, float), strata, groups, seed, first=True)
+    return [np.flatnonzero(place == k) for k in range(len(shares))]
+
+
+def _place(
+    count: int,
+    portions: npt.NDArray[np.float64],
+    strata: Sequence[object] | None,
+    groups: Sequence[str] | None,
+    seed: int,
+    first: bool,
+) -> IntArray:
+    """``(count,)`` part of each; ``first``: the first one shall have every class."""
     rng = np.random.default_rng(seed)
     _, kinds = np.unique(
         np.asarray([str(s) for s in strata] if strata is not None else ["a"] * count),
         return_inverse=True,
     )
     if groups is None:
-        place = _deal(kinds, portions, rng)
-    else:
-        _, who = np.unique(np.asarray(list(groups), dtype=str), return_inverse=True)
-        wanted = int((portions > 0).sum())
-        if who.max(initial=-1) + 1 < wanted:
-            raise DataError(
-                f"the group column has {who.max(initial=-1) + 1} group{'s' * (who.max(initial=-1) != 0)}, "
-                f"and {wanted} parts need one each at least. Name a column with more groups, give the test "
-                "part as data of its own, or leave the groups out."
-            )
-        place = _deal_groups(kinds, who, portions, rng)[who]
-    return [np.flatnonzero(place == k) for k in range(len(shares))]
+        return _deal(kinds, portions, rng, first and portions[0] > 0)
+    _, who = np.unique(np.asarray(list(groups), dtype=str), return_inverse=True)
+    wanted = int((portions > 0).sum())
+    if who.max(initial=-1) + 1 < wanted:
+        G = int(who.max(initial=-1)) + 1
+        raise DataError(
+            f"the group column has {G} group{'s' * (G != 1)}, "
+            f"and {wanted} parts need one each at least. Name a column with more groups, give the test "
+            "part as data of its own, or leave the groups out."
+        )
+    place: IntArray = _deal_groups(kinds, who, portions, rng)[who]
+    return place
 
 
 def folds(
@@ -65,13 +78,12 @@ def folds(
     seed: int = 0,
 ) -> IntArray:
     """``(count,)``: the fold 0 … K - 1 in which each sequence is left out."""
-    place = np.empty(count, np.int64)
-    for k, numbers in enumerate(parts(count, [1 / K] * K, strata=strata, groups=groups, seed=seed)):
-        place[numbers] = k
-    return place
+    return _place(count, np.full(K, 1 / K), strata, groups, seed, first=False)
 
 
-def _deal(kinds: IntArray, shares: npt.NDArray[np.float64], rng: np.random.Generator) -> IntArray:
+def _deal(
+    kinds: IntArray, shares: npt.NDArray[np.float64], rng: np.random.Generator, first: bool
+) -> IntArray:
     """Part of each sequence: every kind shuffled and cut; what is left over goes where most is missing."""
     place = np.zeros(len(kinds), np.int64)
     missing = np.zeros(len(shares))
@@ -80,6 +92,9 @@ def _deal(kinds: IntArray, shares: npt.NDArray[np.float64], rng: np.random.Gener
         wanted = shares * len(members)
         counts = np.floor(wanted + 1e-9).astype(int)
         missing += wanted - counts
+        if first and not counts[0]:
+            counts[0] = 1
+            missing[0] -= 1
         for _ in range(len(members) - int(counts.sum())):
             part = int(np.argmax(np.where(shares > 0, missing, -np.inf)))
             counts[part] += 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -39,14 +39,15 @@ class Ragged:
     @classmethod
     def of(cls, sequences: Iterable[Encoded], memory_bytes: int = MEMORY_BYTES) -> Ragged:
         """All of ``sequences``, which are taken one at a time: never more of them in memory at once."""
-        values, tokens = _Growing(memory_bytes), _Growing(memory_bytes)
+        values, tokens = _Growing(np.float32, memory_bytes), _Growing(np.int32, memory_bytes)
         lengths = []
-        for sequence in sequences:
-            values.add(sequence.values)
-            tokens.add(sequence.tokens)
-            lengths.append(len(sequence))
-        offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-        return cls(values.whole(np.float32), tokens.whole(np.int32), offsets)
+        with values, tokens:
+            for sequence in sequences:
+                values.add(sequence.values)
+                tokens.add(sequence.tokens)
+                lengths.append(len(sequence))
+            offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+            return cls(values.whole(), tokens.whole(), offsets)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -68,11 +69,20 @@ class Ragged:
         rows = self.offsets[numbers][:, None] + steps
         return np.where(valid, rows, 0), valid, lengths
 
-    def batch(self, numbers: IntArray, targets: torch.Tensor | None = None) -> SequenceBatch:
+    def batch(
+        self,
+        numbers: IntArray,
+        targets: torch.Tensor | None = None,
+        per_step: bool | None = None,
+    ) -> SequenceBatch:
         """Some sequences side by side, 0 behind the end of each.
 
         ``targets`` are of all sequences, ``(B, ...)``, or of all steps: a flat array as long as ``values``.
+        Which of them ``per_step`` says; left out it is told by their number, which is the same where every
+        sequence has one step.
         """
+        if per_step is None:
+            per_step = targets is not None and len(targets) != len(self)
         rows, valid, lengths = self.rows(numbers)
         values = torch.from_numpy(self.values[rows])
         tokens = torch.from_numpy(self.tokens[rows].astype(np.int64))
@@ -81,7 +91,7 @@ class Ragged:
             values.masked_fill_(outside, 0.0)
             tokens.masked_fill_(outside, 0)
         picked = torch.empty(0)
-        if targets is not None and len(targets) == len(self):
+        if targets is not None and not per_step:
             picked = targets[torch.from_numpy(numbers)]
         elif targets is not None:
             picked = targets[torch.from_numpy(rows)]
@@ -95,14 +105,23 @@ class Ragged:
 class _Growing:
     """Rows that are added piece by piece, in memory as long as they are few."""
 
-    def __init__(self, memory_bytes: int) -> None:
+    def __init__(self, dtype: npt.DTypeLike, memory_bytes: int) -> None:
+        self._dtype = np.dtype(dtype)
         self._pieces: list[npt.NDArray[Any]] = []
         self._bytes, self._limit = 0, memory_bytes
         self._shape: tuple[int, ...] = (0,)
         self._file: Any = None
         self._rows = 0
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._file is not None:
+            self._file.close()  # what is mapped stays
+
     def add(self, piece: npt.NDArray[Any]) -> None:
+        piece = piece.astype(self._dtype, copy=False)  # the file is read back as this
         self._shape = piece.shape[1:]
         self._pieces.append(piece)
         self._bytes += piece.nbytes
@@ -117,15 +136,15 @@ class _Growing:
             self._file.write(np.ascontiguousarray(piece))
         self._pieces, self._bytes = [], 0
 
-    def whole(self, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    def whole(self) -> npt.NDArray[Any]:
         if self._file is None:
             if not self._pieces:
-                return np.zeros((0, 0), dtype)
-            return np.concatenate(self._pieces).astype(dtype, copy=False)
+                return np.zeros((0, 0), self._dtype)
+            return np.concatenate(self._pieces)
         self._spill()
         self._file.flush()
         shape = (self._rows, *self._shape)
-        mapped: npt.NDArray[Any] = np.memmap(self._file, dtype, "r", shape=shape)
+        mapped: npt.NDArray[Any] = np.memmap(self._file, self._dtype, "r", shape=shape)
         return mapped
 
 
@@ -146,7 +165,7 @@ def token_batches(
     per_batch = (
         max(1, int(tokens / max(float(lengths[numbers].mean()), 1.0))) if len(numbers) else 1
     )
-    pool = len(numbers) if generator is None else 50 * per_batch
+    pool = max(len(numbers), 1) if generator is None else 50 * per_batch
     for first in range(0, len(numbers), pool):
         part = numbers[first : first + pool]
         part = part[np.argsort(lengths[part], kind="stable")]

@@ -56,7 +56,7 @@ class LabelledObjective(ABC):
         train, strength = self.data.train, self.config.augment
         while True:
             for some in token_batches(train.ragged.lengths, numbers, self.tokens, generator):
-                batch = train.ragged.batch(some, train.targets)
+                batch = train.ragged.batch(some, train.targets, self.data.per_step)
                 if strength:
                     batch = self.data.encoder.augment(batch, generator, strength)
                 yield batch

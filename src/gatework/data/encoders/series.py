@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Self
 
 import numpy as np
@@ -50,22 +51,20 @@ class SeriesEncoder(Encoder):
         items: list[Series] = list(sequences.items)
         values = np.concatenate([s.values for s in items])
         holes = bool(np.isnan(values).any())
-        with np.errstate(all="ignore"):
-            logs = _skewed(values)
-            values = np.where(logs, _log(values), values)
-            seen = ~np.isnan(values)
-            count = np.maximum(seen.sum(0), 1)
-            mean = np.where(seen, values, 0).sum(0) / count
-            deviation = np.sqrt(np.where(seen, values - mean, 0).__pow__(2).sum(0) / count)
-        deviation = np.where(deviation > 1e-12 * np.maximum(np.abs(mean), 1e-300), deviation, 1.0)
+        seen = np.isfinite(values)  # what is infinite encode() refuses by name
+        values = np.where(seen, values, 0.0)
+        logs = _skewed(values)
+        values = np.where(logs, _log(values), values)
+        mean, deviation = _scales(values, seen)
         vocabularies = []
         for c in range(len(sequences.categorical)):
-            column = np.concatenate([s.categories[:, c] for s in items if s.categories is not None])
-            words, counts = np.unique(column[column != None].astype(str), return_counts=True)  # noqa: E711
-            common = words[counts > 1] if len(words) > 50 else words
-            if len(common) > MAX_WORDS:
-                common = words[np.argsort(-counts, kind="stable")[:MAX_WORDS]]
-            vocabularies.append(Vocabulary.fit(common.tolist()))
+            counts: Counter[str | None] = Counter()
+            for s in items:
+                counts.update(() if s.categories is None else s.categories[:, c].tolist())
+            counts.pop(None, None)
+            least = 2 if len(counts) > 50 else 1
+            common = sorted((-n, str(w)) for w, n in counts.items() if n >= least)
+            vocabularies.append(Vocabulary.fit(w for _, w in common[:MAX_WORDS]))
         gap = _typical_gap(items)
         return cls(
             sequences.features,
@@ -140,21 +139,22 @@ class SeriesEncoder(Encoder):
             words = [as_text(observation[n]) for n in self.categorical]
             time = observation.get("time")
         else:
-            numbers, words, time = np.asarray(observation, float).ravel(), [], None
+            numbers, words, time = np.asarray(observation, object).ravel(), [], None
             if self.categorical or len(numbers) != len(self.features):
                 raise ValueError(
                     f"the observation must have {len(self.features)} numbers, or be a mapping with "
                     f"{', '.join((*self.features, *self.categorical))}"
                 )
         try:
-            values = np.array([np.nan if v is None else float(v) for v in numbers])
+            values = np.array([np.nan if v is None else float(v) for v in numbers], float)
+            moment = None if time is None else float(time)
         except (TypeError, ValueError):
             raise ValueError("the observation holds something that is not a number") from None
         tokens = [
             v.number(w) if w is not None else MISSING
             for v, w in zip(self.vocabularies, words, strict=True)
         ]
-        return values, tokens, None if time is None else float(time)
+        return values, tokens, moment
 
     def describe(self) -> str:
         parts = [f"{len(self.features)} number{'s' * (len(self.features) != 1)}"]
@@ -185,11 +185,14 @@ class SeriesEncoder(Encoder):
         logs = np.array(kept["logs"], bool)
         if mean.shape != (F,) or deviation.shape != (F,) or logs.shape != (F,):
             raise ValueError("scales and channels differ in number")
-        if not (np.isfinite(mean).all() and (deviation > 0).all()):
+        if not (np.isfinite([mean, deviation]).all() and (deviation > 0).all()):
             raise ValueError("scales are not finite and positive")
         vocabularies = tuple(Vocabulary(tuple(map(str, words))) for words in kept["vocabularies"])
         if len(vocabularies) != len(kept["categorical"]):
             raise ValueError("vocabularies and categorical channels differ in number")
+        gap = None if kept["gap"] is None else float(kept["gap"])
+        if gap is not None and not 0 < gap < np.inf:
+            raise ValueError("the time between steps is not finite and positive")
         return cls(
             tuple(kept["features"]),
             tuple(kept["categorical"]),
@@ -198,7 +201,7 @@ class SeriesEncoder(Encoder):
             logs,
             vocabularies,
             bool(kept["holes"]),
-            None if kept["gap"] is None else float(kept["gap"]),
+            gap,
         )
 
 
@@ -221,15 +224,27 @@ class _SeriesStream(EncoderStream):
         )
 
 
+def _scales(values: Array, seen: npt.NDArray[np.bool_]) -> tuple[Array, Array]:
+    """Mean and standard deviation of each channel's seen values; 1 where they do not vary."""
+    count = np.maximum(seen.sum(0), 1)
+    # In a unit that is a power of two, which rounds nothing: squares neither overflow nor vanish.
+    unit = 2.0 ** np.floor(np.log2(np.maximum(np.abs(values).max(0, initial=0.0), 1e-290)))
+    mean = (values / unit).sum(0) / count
+    deviation = np.sqrt((np.where(seen, values / unit - mean, 0) ** 2).sum(0) / count) * unit
+    mean = mean * unit
+    low, high = np.where(seen, values, np.inf).min(0), np.where(seen, values, -np.inf).max(0)
+    # Of many equal values the mean is not exactly theirs.
+    varies = (low < high) & (deviation > 1e-12 * np.maximum(np.abs(mean), 1e-290))
+    return mean, np.where(varies, deviation, 1.0)
+
+
 def _skewed(values: Array) -> npt.NDArray[np.bool_]:
-    """Channels spread over magnitudes: the largest value far beyond what a hundredth exceeds."""
+    """Channels spread over magnitudes: the largest value far beyond what a quarter exceeds."""
     if len(values) < 100:
         return np.zeros(values.shape[1], bool)
     size = np.abs(values)
-    sample = size[:: max(1, len(size) // 100_000)]
-    typical = np.nanquantile(np.where(np.isnan(sample), 0.0, sample), 0.75, axis=0)
-    largest = np.nanmax(np.where(np.isnan(size), 0.0, size), axis=0)
-    found: npt.NDArray[np.bool_] = largest > 100 * np.maximum(typical, 1.0)
+    typical = np.quantile(size[:: max(1, len(size) // 100_000)], 0.75, axis=0)
+    found: npt.NDArray[np.bool_] = size.max(0) / 100 > np.maximum(typical, 1.0)
     return found
 
 

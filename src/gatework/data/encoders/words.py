@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
@@ -14,11 +15,21 @@ from gatework.data.sequences import SequenceSet, Words
 from gatework.data.vocabulary import FIRST, UNKNOWN, Vocabulary
 from gatework.errors import MissingDependencyError
 
-# Words with inner apostrophes and hyphens, single signs, and one by one what is written without blanks.
-_UNSPACED = "\u2e80-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f"
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+(?:['’\-.][^\W{_UNSPACED}]+)*|[^\w\s]")
+# One by one what is written without blanks: Thai, Lao, Burmese, Khmer, Chinese, Japanese, and Korean syllables.
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fff\u3001-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uac00-\ud7af\U00020000-\U000323af"
+)
+# Vowels, accents and joiners of their own, as in Hindi and vocalised Arabic, belong to what stands before.
+_MARKS = "\u200c\u200d" + "".join(
+    c for c in map(chr, range(0x300, 0x10000)) if unicodedata.category(c)[0] == "M"
+)
+_LETTERS = rf"[^\W{_UNSPACED}]+[{_MARKS}]*"
+# Such signs, words with inner apostrophes and hyphens, and single signs.
+_WORD = re.compile(rf"[{_UNSPACED}]|(?:{_LETTERS})+(?:['’\-.](?:{_LETTERS})+)*|[^\w\s][{_MARKS}]*")
 MAX_WORDS, MAX_PIECES, MAX_AFFIXES = 50_000, 8_000, 10_000
 AFFIXES = (("prefix", 2), ("prefix", 3), ("suffix", 1), ("suffix", 2), ("suffix", 3), ("suffix", 4))
+MOST_KNOWN = 200_000  # words whose numbers are remembered, whatever a stream brings
 LONGEST_WORD = 100  # characters; what is longer is no word, and its beginning tells enough
 
 
@@ -27,6 +38,7 @@ class TokenEncoder(Encoder):
 
     ``by`` is what a step is: ``words``, ``characters`` or ``pieces`` (byte-pair tokens); of the last two there
     is the token alone.  Words that occur once in the training part are unknown, as new ones will be.
+    ``given``: items are words already, not texts to find them in.
     """
 
     kind = "text"
@@ -38,13 +50,10 @@ class TokenEncoder(Encoder):
         vocabularies: tuple[Vocabulary, ...],
         beside: int = 0,
         tokenizer: str | None = None,
+        given: bool = False,
     ) -> None:
-        self.by, self.vocabularies, self.beside, self._tokenizer_json = (
-            by,
-            vocabularies,
-            beside,
-            tokenizer,
-        )
+        self.by, self.vocabularies, self.beside, self.given = by, vocabularies, beside, given
+        self._tokenizer_json = tokenizer
         self.cardinalities = tuple(len(v) for v in vocabularies)
         self._known: dict[str, tuple[int, ...]] = {}
         self._tokenizer = None if tokenizer is None else _read_tokenizer(tokenizer)
@@ -84,7 +93,7 @@ class TokenEncoder(Encoder):
             shapes[shape(word)] += times
         own.append(_vocabulary(shapes, least, 500))
         own += [_vocabulary(c, 1, MAX_WORDS) for c in beside]
-        return cls(by, tuple(own), len(beside))
+        return cls(by, tuple(own), len(beside), given=sequences.kind == "words")
 
     def split(self, item: str | Words) -> list[str]:
         """The tokens of an item as text, one for each step."""
@@ -115,20 +124,20 @@ class TokenEncoder(Encoder):
 
     def _numbers(self, word: str) -> tuple[int, ...]:
         """Of the word and what is made of it; remembered, as words repeat."""
+        word = word[:LONGEST_WORD]
         found = self._known.get(word)
         if found is not None:
             return found
-        word_ = word[:LONGEST_WORD]
         if self.by == "characters":
-            found = (self.vocabularies[0].number(word_),)
+            found = (self.vocabularies[0].number(word),)
         else:
             parts = [
-                word_.lower(),
-                *(_affix(word_, where, n) for where, n in AFFIXES),
-                shape(word_),
+                word.lower(),
+                *(_affix(word, where, n) for where, n in AFFIXES),
+                shape(word),
             ]
             found = tuple(v.number(p) for v, p in zip(self.vocabularies, parts, strict=False))
-        if len(self._known) < 200_000:  # bounded, whatever a stream brings
+        if len(self._known) < MOST_KNOWN:
             self._known[word] = found
         return found
 
@@ -149,19 +158,21 @@ class TokenEncoder(Encoder):
             "by": self.by,
             "vocabularies": [list(v.words) for v in self.vocabularies],
             "beside": self.beside,
+            "given": self.given,
             "tokenizer": self._tokenizer_json,
         }
 
     @classmethod
     def from_json(cls, kept: dict[str, Any]) -> Self:
-        by, beside = kept["by"], kept["beside"]
+        by, beside = kept["by"], int(kept["beside"])
         if by not in ("words", "characters", "pieces"):
             raise ValueError(f"unknown tokens {by!r}")
         vocabularies = tuple(Vocabulary(tuple(map(str, words))) for words in kept["vocabularies"])
-        wanted = {"words": 2 + len(AFFIXES) + int(beside), "characters": 1, "pieces": 0}[by]
-        if len(vocabularies) != wanted or (by == "pieces") != (kept["tokenizer"] is not None):
+        wanted = {"words": 2 + len(AFFIXES) + beside, "characters": 1, "pieces": 0}[by]
+        fits = len(vocabularies) == wanted and (by == "pieces") == (kept["tokenizer"] is not None)
+        if not fits or beside < 0 or (beside and by != "words"):
             raise ValueError(f"{len(vocabularies)} vocabularies do not go with {by}")
-        return cls(by, vocabularies, int(beside), kept["tokenizer"])
+        return cls(by, vocabularies, beside, kept["tokenizer"], bool(kept["given"]))
 
 
 class _TokenStream(EncoderStream):
@@ -171,10 +182,16 @@ class _TokenStream(EncoderStream):
         self._encoder = encoder
 
     def push(self, observation: Any) -> Encoded:
-        if isinstance(observation, str):
+        if isinstance(observation, str) and not self._encoder.given:
+            if self._encoder.by == "words" and not words_of(observation):
+                return Encoded(
+                    no_values(0), np.zeros((0, len(self._encoder.cardinalities)), np.int32)
+                )
             return self._encoder.encode(observation)
         if isinstance(observation, Words):
             return self._encoder.encode(observation)
+        if isinstance(observation, str):
+            observation = (observation,)
         return self._encoder.encode(Words(tuple((str(part),) for part in observation)))
 
 
