@@ -54,10 +54,18 @@ class ConvolutionStack(nn.Module):
 def _normalised(y: Tensor, norm: nn.Module, lengths: Tensor) -> Tensor:
     """``relu(norm(y))`` of y ``(B, C, T)``, statistics over valid steps, 0 behind them."""
     T = y.shape[2]
-    if int(lengths.min()) >= T:
+    assert isinstance(norm, nn.BatchNorm1d)
+    one = norm.training and int(lengths.sum()) == 1  # a single step has no statistics of its own
+    if int(lengths.min()) >= T and not one:
         return torch.relu(norm(y))
     valid = torch.arange(T) < lengths[:, None]
-    rows = torch.relu(norm(y.transpose(1, 2)[valid]))
+    rows = y.transpose(1, 2)[valid]
+    if one:
+        mean, variance = norm.running_mean, norm.running_var
+        rows = F.batch_norm(rows, mean, variance, norm.weight, norm.bias, eps=norm.eps)
+    else:
+        rows = norm(rows)
+    rows = torch.relu(rows)
     out = y.new_zeros(len(y), T, y.shape[1])
     out[valid] = rows
     return out.transpose(1, 2)

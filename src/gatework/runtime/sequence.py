@@ -84,13 +84,13 @@ class SequenceStream:
         """``(K,)`` outputs after one more encoded step: values ``(F,)`` float32 and tokens ``(C,)``."""
         found = [member.push(values, tokens) for member in self._members]
         if len(found) == 1:
-            return found[0]
+            return found[0].copy()  # a member keeps its own for the steps that a stride leaves out
         stacked = np.stack(found)
         if self._runtime.spec.levels:
             mean: Array = stacked.mean(0)
             return mean
         logs = stacked - _logsumexp(stacked)[:, None]
-        combined: Array = _logsumexp(logs.T) - np.log(len(found))
+        combined: Array = _logsumexp(logs.T) - np.float32(np.log(len(found)))
         return combined
 
 
@@ -108,8 +108,7 @@ class _Member:
         self.spec = spec
 
         def get(name: str) -> Array:
-            array = np.array(arrays[prefix + name], np.float32)
-            return np.ascontiguousarray(array)
+            return _own(arrays[prefix + name])
 
         self.tables = [get(f"tables.{c}.weight") for c in range(len(spec.cardinalities))]
         self.frames = (
@@ -125,7 +124,7 @@ class _Member:
             ]
         else:
             weights = {
-                name.removeprefix(f"{prefix}recurrent."): np.array(array, np.float32)
+                name.removeprefix(f"{prefix}recurrent."): _own(array)
                 for name, array in arrays.items()
                 if name.startswith(f"{prefix}recurrent.")
             }
@@ -146,6 +145,11 @@ class _Member:
         else:
             weight, bias = get("head.weight"), get("head.bias")
             self.head = lambda x: weight @ x + bias
+
+
+def _own(array: Any) -> Array:
+    """A copy; of a torch tensor NumPy takes a view first, as torch cannot be told to copy."""
+    return np.array(np.asarray(array), np.float32, order="C")
 
 
 class _Convolution:
@@ -240,8 +244,8 @@ class _Pool:
             return self._attend(y)
         parts = []
         if self.kind != "max":
-            self.total = self.total + y
-            parts.append(self.total / np.float32(self.count))
+            self.total = self.total + y.astype(np.float64)  # float32 would stand still at 2^24
+            parts.append((self.total / self.count).astype(np.float32))
         if self.kind != "mean":
             self.top = np.maximum(self.top, y)
             parts.append(self.top)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from gatework.cells import CELLS
@@ -94,6 +95,8 @@ def check_sequence_spec(spec: SequenceSpec) -> None:
         raise ValueError("a network with a label for every step cannot move on by several")
     if len(spec.frame) not in (0, 3):
         raise ValueError("frame must be channels, height and width")
+    if spec.frame and math.prod(spec.frame) != spec.size:
+        raise ValueError(f"a frame of {spec.frame} has not {spec.size} numbers")
     if spec.levels and len(check_levels(spec.levels)) != spec.outputs:
         raise ValueError("levels and outputs differ in number")
     if spec.crf and not spec.per_step:

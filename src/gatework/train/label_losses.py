@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+MOST_WEIGHT = 20.0
+
 
 def class_loss(
     logits: Tensor,
@@ -41,19 +43,27 @@ def class_loss(
     own = log_p.gather(1, y.unsqueeze(1)).squeeze(1)
     loss = -((1 - smoothing) * own + smoothing * log_p.mean(-1))
     if focal:
-        loss = loss * (1 - own.exp()).clamp_min(0) ** focal
+        # Above 0, where the slope of a power below 1 is infinite.
+        loss = loss * (-torch.expm1(own)).clamp_min(1e-12) ** focal
     if weights is not None:
         loss = loss * weights[y]
     return torch.where(known, loss, 0.0)
 
 
 def balanced_weights(target: Tensor, classes: int) -> Tensor:
-    """``(K,)``: classes weigh the same in sum, but none more than 20 times the mean; mean over examples 1.
+    """``(K,)`` with the mean 1 over examples: classes weigh the same in sum, but an example at most 20.
 
     >>> balanced_weights(torch.tensor([0, 0, 0, 1]), 2)
     tensor([0.6667, 2.0000])
     """
-    counts = torch.bincount(target[target >= 0], minlength=classes).float()
-    weights = (counts.sum() / (classes * counts.clamp_min(1))).clamp_max(20.0)
-    weights = torch.where(counts > 0, weights, 1.0)
-    return weights * counts.sum() / (weights * counts).sum().clamp_min(1e-9)
+    counts = torch.bincount(target[target >= 0], minlength=classes).double()
+    free = counts > 0  # classes below the bound, which share what those at it leave
+    weights = torch.ones_like(counts)
+    over = free
+    while over.any():
+        left = counts.sum() - (weights * counts)[(counts > 0) & ~free].sum()
+        weights[free] = left / free.sum() / counts[free]
+        over = weights > MOST_WEIGHT
+        weights[over] = MOST_WEIGHT
+        free = free & ~over
+    return weights.float()
