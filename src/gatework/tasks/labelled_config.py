@@ -13,6 +13,8 @@ from gatework.runtime.horizon_spec import check_rates
 from gatework.runtime.sequence_spec import SEQUENCE_CELLS
 from gatework.train.config import TrainConfig
 
+RATES = ("recurrent_dropout", "zoneout", "weight_drop")
+
 
 class LabelledConfig(TrainConfig):
     """What classifiers, regressors and taggers share; what is ``None`` is found from the data."""
@@ -133,13 +135,12 @@ class LabelledConfig(TrainConfig):
 
     @model_validator(mode="after")
     def _rates(self) -> Self:
+        rates = {name: getattr(self, name) for name in RATES}
         if self.cell != "mlstm":
-            check_rates(
-                self.cell,
-                recurrent_dropout=self.recurrent_dropout,
-                zoneout=self.zoneout,
-                weight_drop=self.weight_drop,
-            )
+            check_rates(self.cell, **rates)
+        elif any(rates.values()):
+            used = " and ".join(name for name, rate in rates.items() if rate)
+            raise ValueError(f"cell='mlstm' has no {used}. Use dropout instead, or another cell")
         if self.folds == 1:
             raise ValueError("folds must be 0, or 2 and more; got 1")
         if self.folds and self.members > 1:
@@ -252,7 +253,7 @@ def default_convolutions(
 
 
 def batch_sequences(config: LabelledConfig, sequences: int) -> int:
-    """Sequences of typical length in a batch: a 100th of all, as a power of two from 8 to 64."""
+    """Sequences of typical length in a batch: a 64th of all, as a power of two from 8 to 64."""
     if config.batch_size is not None:
         return config.batch_size
-    return int(np.clip(2 ** int(np.log2(max(sequences / 100, 1))), 8, 64))
+    return int(np.clip(2 ** int(np.log2(max(sequences / 64, 1))), 8, 64))
