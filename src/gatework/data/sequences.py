@@ -123,7 +123,7 @@ class SequenceSet:
 
     def refuse(self, i: int, fact: str) -> DataError:
         """The error for an item that cannot be used."""
-        return DataError(f"{self.names[i]}: {fact}")
+        return DataError(f"{self.names[i]}: {fact.rstrip('.')}.")
 
 
 class Picked(Sequence[Any]):

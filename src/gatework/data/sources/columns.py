@@ -56,6 +56,8 @@ def find_label(table: Table, roles: Roles, taken: Collection[str] = ()) -> str |
     if roles.fixed and not roles.need_labels:
         return None
     named = by_name(columns, LABEL_NAMES, taken)
+    if any(c.casefold() == "x" for c in columns):  # beside x, y is a coordinate
+        named = [c for c in named if c.casefold() != "y"]
     if len(named) > 1:  # "label" says it more plainly than "category"
         named = [c for c in named if c.lower() in LABEL_NAMES[:2]] or named
     if len(named) == 1:
