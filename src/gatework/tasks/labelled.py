@@ -109,6 +109,8 @@ class Labeller(Task[Settings, LabelledData]):
         )
 
     def _prepare(self, data: Any, progress: Progress, **roles: Any) -> LabelledData:
+        if "target" in roles:  # a regressor's word for the label
+            roles["label"] = roles.pop("target")
         return prepare(self.name, self.config, data, progress, roles)
 
     def _build(self, prepared: LabelledData) -> SequenceNetwork:

@@ -83,10 +83,10 @@ class LabelledConfig(TrainConfig):
     bands: int = Field(40, ge=4, le=256, description="Mel bands of a sound's frame.")
     normalize: Literal["item", "set"] | None = Field(
         None,
-        description="Scales of sound: of each recording by itself (how it was recorded does not matter), or "
-        "of the training part. `item`, of causal models `set`.",
+        description="Scales of sound: `item`, of each recording by itself, or `set`, of the training part; "
+        "found: `item` where groups, such as speakers, are kept apart.",
     )
-    trim: bool = Field(True, description="Cut silence off at both ends of a recording.")
+    trim: bool = Field(True, description="Cut silence off at both ends, where normalize is `item`.")
     read_by: Literal["rows", "columns"] = Field("rows", description="What a step of an image is.")
     frame_size: int = Field(32, ge=8, le=256, description="Height and width of a video's frames.")
     max_frames: int = Field(64, ge=1, le=100_000, description="Frames of a video at most.")

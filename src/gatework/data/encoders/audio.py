@@ -30,7 +30,8 @@ class AudioEncoder(Encoder):
     """``bands`` log-mel energies of 25 ms every 10 ms, by Kaldi's recipe without dither, standardised.
 
     ``normalize`` is ``"item"``, by each recording's own mean and deviation of a band, or ``"set"``, by the
-    training part's: then a stream gives the same frames.  ``trim`` cuts off what is quiet at both ends; only
+    training part's: then a stream gives the same frames.  Where groups such as speakers are kept apart it is
+    ``"item"``, else ``"set"``: how it was recorded is then a help, and not what differs.  ``trim`` cuts off what is quiet at both ends; only
     with ``"item"``, as a stream does not know what will come.
     """
 
@@ -56,7 +57,7 @@ class AudioEncoder(Encoder):
         bands = int(getattr(settings, "bands", None) or 40)
         causal = bool(getattr(settings, "causal", False))
         normalize: Literal["item", "set"] = getattr(settings, "normalize", None) or (
-            "set" if causal else "item"
+            "item" if sequences.groups is not None and not causal else "set"
         )
         n = len(sequences)
         numbers = np.unique(np.linspace(0, n - 1, min(n, MOST_FITTED[normalize])).astype(int))
