@@ -121,7 +121,7 @@ def augment_ink(
 
     .. code-block:: text
 
-        p' = A p + w(t)                 A: turn ± 0.2, slant ± 0.3, height and width ± 15 %; w smooth, ± 0.04
+        p' = A p + w(t)                 A: turn ± 0.3, slant ± 0.5, height and width ± 25 %; w smooth, ± 0.06
         (dx, dy)' = (p'(t) - p'(t-1)) / spacing
 
     Args:
@@ -133,10 +133,10 @@ def augment_ink(
         return batch
 
     def spread(*shape: int) -> Tensor:
-        return (2 * torch.rand(*shape, generator=generator) - 1) * strength
+        return (2 * torch.rand(*shape, generator=generator) - 1) * min(strength, 3.0)
 
-    turn, slant = 0.2 * spread(B), 0.3 * spread(B)
-    wide, high = 1 + 0.15 * spread(B), 1 + 0.15 * spread(B)
+    turn, slant = 0.3 * spread(B), 0.5 * spread(B)
+    wide, high = 1 + 0.25 * spread(B), 1 + 0.25 * spread(B)
     cos, sin = turn.cos(), turn.sin()
     # Rows of A: a turn of what was slanted and stretched before.
     A = torch.stack(
@@ -149,7 +149,7 @@ def augment_ink(
     points = values[..., 3:5]
     shaken = torch.einsum("bij,btj->bti", A, points)
     # A smooth way to go wrong: a few random offsets along the ink, joined.
-    knots = 0.04 * strength * torch.randn(B, 2, max(T // 8, 2), generator=generator)
+    knots = 0.06 * strength * torch.randn(B, 2, max(T // 8, 2), generator=generator)
     shaken = shaken + F.interpolate(knots, size=T, mode="linear", align_corners=True).mT
     moves = (shaken - shaken.roll(1, dims=1)) / spacing
     moves[:, 0] = 0.0

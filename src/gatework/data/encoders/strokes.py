@@ -14,7 +14,7 @@ from gatework.data.sequences import Ink, SequenceSet
 
 Array = npt.NDArray[np.float64]
 
-SPACING = 0.08  # of the ink's size, from step to step
+SPACING = 0.1  # of the ink's size, from step to step
 MAX_STEPS = 4_000  # of an ink: far more than a line of writing has
 MAX_SLANT = 1.0  # to the right for one upwards: 45 degrees
 FLAT = 0.2  # an ink is taken to be at least a fifth as high as it is wide
@@ -37,7 +37,7 @@ class StrokesEncoder(Encoder):
 
     @classmethod
     def fit(cls, sequences: SequenceSet, settings: Any) -> Self:
-        return cls()
+        return cls(upright=bool(getattr(settings, "upright", True)))
 
     def encode(self, item: Any) -> Encoded:
         strokes = _strokes(item)
