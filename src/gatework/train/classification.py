@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gatework.train.bootstrap import intervals
+from gatework.train.bootstrap import Groups, cell_intervals, numbered
+from gatework.train.ranking import ranking_intervals, ranking_scores
 
 Array = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BINS = 15
-MOST_POINTS = 200
+MOST_CONFUSED = 300  # classes of a confusion matrix that is worth its 90,000 numbers
+_MOST_CELLS = 10**7
 
 
 def classification_scores(
@@ -21,7 +23,7 @@ def classification_scores(
     truth: IntArray,
     classes: Sequence[str],
     *,
-    groups: Sequence[Any] | None = None,
+    groups: Groups = None,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Scores: ``overall``, ``intervals``, ``classes``, ``confusion``, ``reliability``; of two ``roc``, ``pr``.
@@ -32,84 +34,116 @@ def classification_scores(
         classes: K names; of two the second one is what is looked for.
         groups: of the items, for the intervals.
 
+    Raises:
+        ValueError: shapes that do not fit, classes out of range, or probabilities that are no numbers.
+
     >>> found = classification_scores(np.array([[0.9, 0.1], [0.4, 0.6]]), np.array([0, 0]), ["a", "b"])
     >>> found["overall"]["accuracy"], found["confusion"]
     (0.5, [[1, 1], [0, 0]])
     """
-    K, chosen = len(classes), p.argmax(-1)
-    confusion = np.bincount(truth * K + chosen, minlength=K * K).reshape(K, K)
-    overall = from_confusion(confusion[None].astype(float))
-    told: dict[str, Any] = {name: float(v[0]) for name, v in overall.items()}
-    own = p[np.arange(len(truth)), truth] if len(truth) else np.zeros(0)
+    p, truth, K = np.asarray(p, float), np.asarray(truth), len(classes)
+    _check(p, truth, K)
+    chosen = p.argmax(-1)
+    right, actual, said = class_counts(truth, chosen, K)
+    told: dict[str, Any] = {
+        name: float(value) for name, value in class_means(right, actual, said).items()
+    }
+    own = p[np.arange(len(truth)), truth]
     told["log_loss"] = float(-np.log(np.clip(own, 1e-12, 1)).mean()) if len(own) else None
     told["ece"] = expected_calibration_error(p, truth)
     found: dict[str, Any] = {
         "overall": told,
-        "intervals": intervals(len(truth), _resampled(truth, chosen, K), groups=groups, seed=seed),
-        "classes": by_class(confusion, classes),
-        "confusion": confusion.tolist(),
+        "intervals": class_intervals(truth, chosen, K, groups=groups, seed=seed),
+        "classes": by_class(right, actual, said, classes),
         "reliability": reliability(p, truth),
     }
+    if K <= MOST_CONFUSED:
+        found["confusion"] = confusion(truth, chosen, K).tolist()
     if K == 2:
-        told |= {
-            "roc_auc": roc_auc(p[:, 1], truth == 1),
-            "average_precision": average_precision(p[:, 1], truth == 1),
-        }
-        found["roc"], found["pr"] = roc_curve(p[:, 1], truth == 1), pr_curve(p[:, 1], truth == 1)
+        overall, curves = ranking_scores(p[:, 1], truth == 1)
+        told |= overall
+        found |= curves
+        found["intervals"] |= ranking_intervals(p[:, 1], truth == 1, groups=groups, seed=seed)
     return found
 
 
-def from_confusion(confusion: Array) -> dict[str, Array]:
-    """Accuracy, balanced accuracy and macro F1 ``(R,)`` of tables ``(R, K, K)``, rows the truth.
+def _check(p: Array, truth: npt.NDArray[Any], K: int) -> None:
+    if p.shape != (len(truth), K):
+        raise ValueError(f"probabilities {p.shape} of {len(truth)} items and {K} classes")
+    if len(truth) and not (truth.min() >= 0 and truth.max() < K):
+        raise ValueError(f"classes from {truth.min()} to {truth.max()}, where there are {K}")
+    if not np.isfinite(p).all():
+        raise ValueError(f"{int((~np.isfinite(p)).any(1).sum())} items have probabilities of NaN")
+
+
+def confusion(truth: IntArray, chosen: IntArray, K: int) -> IntArray:
+    """``(K, K)`` how often which class, the row, was called which, the column."""
+    return np.bincount(truth * K + chosen, minlength=K * K).reshape(K, K)
+
+
+def class_counts(truth: IntArray, chosen: IntArray, K: int) -> tuple[Array, Array, Array]:
+    """``(K,)`` each: how often a class was said rightly, was there, and was said."""
+    hit = truth[truth == chosen]
+    right, actual, said = (np.bincount(x, minlength=K).astype(float) for x in (hit, truth, chosen))
+    return right, actual, said
+
+
+def class_means(right: Array, actual: Array, said: Array) -> dict[str, Array]:
+    """Accuracy, balanced accuracy and macro F1 ``(...)`` of the counts ``(..., K)`` of classes.
 
     Classes without an example do not count in balanced accuracy; in macro F1 those do that occur or were said.
     """
-    right = np.diagonal(confusion, axis1=1, axis2=2)
-    actual, said = confusion.sum(2), confusion.sum(1)
-    total = np.maximum(confusion.sum((1, 2)), 1)
-    there = actual > 0
-    recall = np.where(there, right / np.maximum(actual, 1), 0.0)
-    either = (actual + said) > 0
-    f1 = np.where(either, 2 * right / np.maximum(actual + said, 1), 0.0)
+    there, either = actual > 0, actual + said > 0
+    recall = right / np.maximum(actual, 1)
+    f1 = 2 * right / np.maximum(actual + said, 1)
     return {
-        "accuracy": right.sum(1) / total,
-        "balanced_accuracy": recall.sum(1) / np.maximum(there.sum(1), 1),
-        "macro_f1": f1.sum(1) / np.maximum(either.sum(1), 1),
+        "accuracy": right.sum(-1) / np.maximum(actual.sum(-1), 1),
+        "balanced_accuracy": recall.sum(-1) / np.maximum(there.sum(-1), 1),
+        "macro_f1": f1.sum(-1) / np.maximum(either.sum(-1), 1),
     }
 
 
-def _resampled(truth: IntArray, chosen: IntArray, K: int) -> Any:
-    """Statistics of weights; the table of every resample by one product with the cells that occur."""
+def class_intervals(
+    truth: IntArray, chosen: IntArray, K: int, *, groups: Groups = None, seed: int = 0
+) -> dict[str, list[float]]:
+    """Intervals of :func:`class_means`; of very many classes of the accuracy alone."""
     cells, place = np.unique(truth * K + chosen, return_inverse=True)
+    C, G = len(cells), 1 if groups is None else numbered(groups)[1]
+    if C * max(3 * K, G) > _MOST_CELLS:
+        return cell_intervals(
+            (truth == chosen).astype(np.int64),
+            2,
+            lambda n: {"accuracy": n[:, 1] / n.sum(1)},
+            groups=groups,
+            seed=seed,
+        )
+    to_classes = np.zeros((C, 3, K))  # what an item of each cell adds to right, actual and said
+    row, actual, said = np.arange(C), cells // K, cells % K
+    to_classes[row, 0, actual] = actual == said
+    to_classes[row, 1, actual] = 1
+    to_classes[row, 2, said] = 1
+    flat = to_classes.reshape(C, 3 * K)
 
-    def statistics(w: Array) -> dict[str, Array]:
-        if len(cells) > 5000:  # of very many classes the accuracy alone
-            return {"accuracy": w @ (truth == chosen) / w.sum(1)}
-        sums = np.zeros((len(w), len(cells)))
-        for c in range(len(cells)):
-            sums[:, c] = w[:, place == c].sum(1)
-        if K > 100:
-            right = cells // K == cells % K
-            return {"accuracy": sums[:, right].sum(1) / sums.sum(1)}
-        tables = np.zeros((len(w), K * K))
-        tables[:, cells] = sums
-        return from_confusion(tables.reshape(-1, K, K))
+    def statistics(n: Array) -> dict[str, Array]:
+        sums = (n @ flat).reshape(-1, 3, K)
+        return class_means(sums[:, 0], sums[:, 1], sums[:, 2])
 
-    return statistics
+    return cell_intervals(place, C, statistics, groups=groups, seed=seed)
 
 
-def by_class(confusion: npt.NDArray[Any], classes: Sequence[str]) -> dict[str, dict[str, Any]]:
+def by_class(
+    right: Array, actual: Array, said: Array, classes: Sequence[str]
+) -> dict[str, dict[str, Any]]:
     """Precision, recall, F1 and number of examples of each class; None where nothing was said or there."""
-    rows = {}
-    for k, name in enumerate(classes):
-        right, actual, said = confusion[k, k], confusion[k].sum(), confusion[:, k].sum()
-        rows[name] = {
-            "precision": float(right / said) if said else None,
-            "recall": float(right / actual) if actual else None,
-            "f1": float(2 * right / (actual + said)) if actual + said else None,
-            "support": int(actual),
+    return {
+        name: {
+            "precision": float(r / s) if s else None,
+            "recall": float(r / a) if a else None,
+            "f1": float(2 * r / (a + s)) if a + s else None,
+            "support": int(a),
         }
-    return rows
+        for name, r, a, s in zip(classes, right, actual, said, strict=True)
+    }
 
 
 def expected_calibration_error(p: Array, truth: IntArray, bins: int = BINS) -> float:
@@ -125,70 +159,15 @@ def reliability(p: Array, truth: IntArray, bins: int = BINS) -> list[dict[str, A
     if not len(truth):
         return []
     sure, right = p.max(-1), p.argmax(-1) == truth
-    place = np.minimum((sure * bins).astype(int), bins - 1)
-    found = []
-    for b in np.unique(place):
-        inside = place == b
-        found.append(
-            {
-                "confidence": float(sure[inside].mean()),
-                "accuracy": float(right[inside].mean()),
-                "count": int(inside.sum()),
-            }
-        )
-    return found
-
-
-def _counts(score: Array, positive: npt.NDArray[np.bool_]) -> tuple[Array, Array, float, float]:
-    """True and false positives at every distinct threshold, falling, and their totals."""
-    order = np.argsort(-score, kind="stable")
-    s, y = score[order], positive[order].astype(float)
-    last = np.append(np.flatnonzero(np.diff(s)), len(s) - 1)
-    tp = np.cumsum(y)[last]
-    return tp, last + 1 - tp, float(y.sum()), float(len(y) - y.sum())
-
-
-def roc_auc(score: Array, positive: npt.NDArray[np.bool_]) -> float | None:
-    """Area below the ROC curve; None where one of both kinds is missing."""
-    if not len(score):
-        return None
-    tp, fp, P, N = _counts(score, positive)
-    if not P or not N:
-        return None
-    return float(np.trapezoid(np.append(0, tp) / P, np.append(0, fp) / N))
-
-
-def average_precision(score: Array, positive: npt.NDArray[np.bool_]) -> float | None:
-    """Precision at each threshold, weighted by the recall that it adds; None without a positive."""
-    if not len(score):
-        return None
-    tp, fp, P, _ = _counts(score, positive)
-    if not P:
-        return None
-    return float((np.diff(tp, prepend=0) / P * tp / (tp + fp)).sum())
-
-
-def roc_curve(score: Array, positive: npt.NDArray[np.bool_]) -> list[list[float]]:
-    """At most 200 points ``[false positive rate, true positive rate]``."""
-    if not len(score):
-        return []
-    tp, fp, P, N = _counts(score, positive)
-    return _thinned(np.append(0, fp) / max(N, 1), np.append(0, tp) / max(P, 1))
-
-
-def pr_curve(score: Array, positive: npt.NDArray[np.bool_]) -> list[list[float]]:
-    """At most 200 points ``[recall, precision]``."""
-    if not len(score):
-        return []
-    tp, fp, P, _ = _counts(score, positive)
-    return _thinned(tp / max(P, 1), tp / (tp + fp))
-
-
-def _thinned(x: Array, y: Array) -> list[list[float]]:
-    """Points that lie about evenly along x and y."""
-    if len(x) > MOST_POINTS:
-        way = np.cumsum(np.abs(np.diff(x, prepend=x[0])) + np.abs(np.diff(y, prepend=y[0])))
-        pick = np.searchsorted(way, np.linspace(0, way[-1], MOST_POINTS - 1))
-        pick = np.unique(np.append(np.minimum(pick, len(x) - 1), len(x) - 1))
-        x, y = x[pick], y[pick]
-    return [[round(float(a), 5), round(float(b), 5)] for a, b in zip(x, y, strict=True)]
+    place = np.clip((sure * bins).astype(int), 0, bins - 1)
+    count, confidence, accuracy = (
+        np.bincount(place, w, minlength=bins) for w in (np.ones(len(sure)), sure, right)
+    )
+    return [
+        {
+            "confidence": float(confidence[b] / count[b]),
+            "accuracy": float(accuracy[b] / count[b]),
+            "count": int(count[b]),
+        }
+        for b in np.flatnonzero(count)
+    ]

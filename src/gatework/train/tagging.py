@@ -8,15 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gatework.train.bootstrap import intervals
-from gatework.train.classification import (
-    average_precision,
-    by_class,
-    from_confusion,
-    pr_curve,
-    roc_auc,
-    roc_curve,
-)
+from gatework.train.bootstrap import Groups, intervals
+from gatework.train.classification import by_class, class_counts, class_means, confusion
+from gatework.train.ranking import ranking_intervals, ranking_scores
+from gatework.train.spans import Scheme, are_spans
+
+__all__ = ["are_spans", "tagging_scores"]
 
 Array = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -30,122 +27,108 @@ def tagging_scores(
     offsets: IntArray,
     classes: Sequence[str],
     *,
-    groups: Sequence[Any] | None = None,
+    groups: Groups = None,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """``overall``, ``intervals``, ``classes``, and of spans ``spans``.
+    """``overall``, ``intervals``, ``classes``, of spans ``spans``, of two labels ``roc`` and ``pr``.
 
     Args:
-        p: ``(N, K)`` probabilities of the steps of all sequences, end to end.
+        p: ``(N, k)`` probabilities of the steps of all sequences, end to end.
         chosen, truth: ``(N,)`` class numbers; truth -1 does not count.
         offsets: ``(B + 1,)`` where each sequence begins.
+        classes: K names; those from k on are in the truth alone, where no answer is right.
+        groups: of the sequences, for the intervals.
+
+    Raises:
+        ValueError: shapes that do not fit, labels out of range, or probabilities that are no numbers.
     """
-    K, B = len(classes), len(offsets) - 1
+    k, K, B = p.shape[1], len(classes), len(offsets) - 1
+    _check(p, chosen, truth, offsets, K)
+    sequence = np.repeat(np.arange(B), np.diff(offsets))
     known = truth >= 0
-    right = (chosen == truth) & known
-    sums = (
-        np.add.reduceat(np.append(right, False).astype(float), offsets[:-1]) if B else np.zeros(0)
-    )
-    counts = np.add.reduceat(np.append(known, False).astype(float), offsets[:-1]) if B else sums
-    confusion = np.bincount(truth[known] * K + chosen[known], minlength=K * K).reshape(K, K)
+    t, c = truth[known], chosen[known]
+    right = np.bincount(sequence[known][t == c], minlength=B)
+    count = np.bincount(sequence[known], minlength=B)
+    counts = class_counts(t, c, K)
     overall: dict[str, Any] = {
-        "token_accuracy": float(right.sum() / max(known.sum(), 1)),
-        "sequence_accuracy": float((sums == counts)[counts > 0].mean())
-        if (counts > 0).any()
-        else None,
-        "macro_f1": float(from_confusion(confusion[None].astype(float))["macro_f1"][0]),
+        "token_accuracy": float(right.sum() / max(count.sum(), 1)),
+        "sequence_accuracy": _mean((right == count)[count > 0]),
+        "macro_f1": float(class_means(*counts)["macro_f1"]),
     }
-    found: dict[str, Any] = {"overall": overall, "classes": by_class(confusion, classes)}
-    table = None
-    if are_spans(classes):
-        table, found["spans"] = _span_scores(chosen, truth, offsets, classes)
+    found: dict[str, Any] = {"overall": overall, "classes": by_class(*counts, classes)}
+    columns = [right, count]
+    if are_spans(classes[:k]):
+        table, found["spans"] = _span_scores(chosen, truth, sequence, offsets, classes)
         overall |= _f1(table.sum(0))
-    if K == 2:
-        score, positive = p[known, 1], truth[known] == 1
-        overall |= {
-            "roc_auc": roc_auc(score, positive),
-            "average_precision": average_precision(score, positive),
-        }
-        found["roc"], found["pr"] = roc_curve(score, positive), pr_curve(score, positive)
+        columns += list(table.T)
+    found["intervals"] = intervals(np.stack(columns, axis=1), _statistics, groups=groups, seed=seed)
+    if k == 2:
+        score, positive = p[known, 1], t == 1
+        areas, curves = ranking_scores(score, positive)
+        overall |= areas
+        found |= curves
+        own = sequence if groups is None else np.asarray(groups)[sequence]
+        found["intervals"] |= ranking_intervals(score, positive, groups=own[known], seed=seed)
     if K <= MOST_LABELS:
-        found["confusion"] = confusion.tolist()
-
-    def statistics(w: Array) -> dict[str, Array]:
-        out = {"token_accuracy": w @ sums / np.maximum(w @ counts, 1)}
-        if table is not None:
-            correct, said, there = (w @ table).T
-            out["span_f1"] = 2 * correct / np.maximum(said + there, 1)
-        return out
-
-    found["intervals"] = intervals(B, statistics, groups=groups, seed=seed)
+        found["confusion"] = confusion(t, c, K).tolist()
     return found
 
 
-def are_spans(classes: Sequence[str]) -> bool:
-    """Whether labels mark spans: B- and I-, or their relatives, and at most O beside them.
+def _check(p: Array, chosen: IntArray, truth: IntArray, offsets: IntArray, K: int) -> None:
+    N = int(offsets[-1])
+    if not len(p) == len(chosen) == len(truth) == N:
+        raise ValueError(
+            f"{len(p)} probabilities, {len(chosen)} answers, {len(truth)} labels of {N}"
+        )
+    if N and not (truth.max() < K and chosen.min() >= 0 and chosen.max() < K):
+        raise ValueError(f"labels from {chosen.min()} to {max(truth.max(), chosen.max())} of {K}")
+    if not np.isfinite(p).all():
+        raise ValueError(f"{int((~np.isfinite(p)).any(1).sum())} steps have probabilities of NaN")
 
-    >>> are_spans(["B-NP", "I-NP", "O"]), are_spans(["NOUN", "VERB"])
-    (True, False)
-    """
-    marked = [c for c in classes if c not in ("O", "_", "-")]
-    return bool(marked) and all(len(c) > 2 and c[0] in "BIESLUM" and c[1] == "-" for c in marked)
 
-
-def spans(labels: Sequence[str]) -> set[tuple[int, int, str]]:
-    """Spans ``(first, end, type)`` of one sequence as conlleval counts them.
-
-    A span begins at B, S or U, at any label after another type or after the end of a span, and at I after O; it
-    ends before that, and behind E, L, S or U (Tjong Kim Sang & Buchholz 2000; schemes IOB1, IOB2, IOBES).
-
-    >>> sorted(spans(["I-NP", "I-NP", "B-NP", "O", "I-VP", "I-NP"]))
-    [(0, 2, 'NP'), (2, 3, 'NP'), (4, 5, 'VP'), (5, 6, 'NP')]
-    """
-    found: set[tuple[int, int, str]] = set()
-    first, kind, before = -1, "", "O"
-    for t, label in enumerate([*labels, "O"]):
-        mark, _, own = label.partition("-") if label[1:2] == "-" else ("O", "", "")
-        ended = before in "ESLU" and before != "O"
-        begins = mark != "O" and (mark in "BSU" or before == "O" or ended or own != kind)
-        if first >= 0 and (mark == "O" or begins):
-            found.add((first, t, kind))
-            first = -1
-        if begins:
-            first, kind = t, own
-        before = mark
+def _statistics(sums: Array) -> dict[str, Array]:
+    """Of sums of right steps, labelled steps and, where there are spans, spans right, said and there."""
+    found = {"token_accuracy": sums[:, 0] / np.maximum(sums[:, 1], 1)}
+    if sums.shape[1] > 2:
+        found["span_f1"] = 2 * sums[:, 2] / np.maximum(sums[:, 3] + sums[:, 4], 1)
     return found
 
 
 def _span_scores(
-    chosen: IntArray, truth: IntArray, offsets: IntArray, classes: Sequence[str]
+    chosen: IntArray,
+    truth: IntArray,
+    sequence: IntArray,
+    offsets: IntArray,
+    classes: Sequence[str],
 ) -> tuple[Array, dict[str, dict[str, Any]]]:
     """``(B, 3)`` spans that are right, said and there of each sequence, and scores by type."""
-    names = [*classes, "O"]  # -1, a step without a label, is outside
-    table = np.zeros((len(offsets) - 1, 3))
-    by_type: dict[str, list[int]] = {}
-    for i in range(len(table)):
-        rows = slice(offsets[i], offsets[i + 1])
-        there = spans([names[k] for k in truth[rows]])
-        said = spans(
-            [names[k] if t >= 0 else "O" for k, t in zip(chosen[rows], truth[rows], strict=True)]
-        )
-        both = there & said
-        table[i] = len(both), len(said), len(there)
-        for which, group in enumerate((both, said, there)):
-            for _, _, kind in group:
-                by_type.setdefault(kind, [0, 0, 0])[which] += 1
-    rows_ = {}
-    for kind, counts in sorted(by_type.items()):
-        scores = _f1(np.array(counts, float))
-        rows_[kind] = {name.removeprefix("span_"): v for name, v in scores.items()}
-        rows_[kind]["support"] = counts[2]
-    return table, rows_
+    scheme, B = Scheme(classes), len(offsets) - 1
+    there = scheme.spans(truth, offsets)
+    said = scheme.spans(np.where(truth >= 0, chosen, -1), offsets)
+    hit = said.within(there, len(truth))
+    table, by_type = np.zeros((B, 3)), np.zeros((len(scheme.types), 3))
+    for column, (first, kind) in enumerate(
+        [(said.first[hit], said.kind[hit]), (said.first, said.kind), (there.first, there.kind)]
+    ):
+        table[:, column] = np.bincount(sequence[first], minlength=B)
+        by_type[:, column] = np.bincount(kind, minlength=len(scheme.types))
+    rows = {}
+    for name, counts in zip(scheme.types, by_type, strict=True):
+        if counts.any():
+            rows[name] = {k.removeprefix("span_"): v for k, v in _f1(counts).items()}
+            rows[name]["support"] = int(counts[2])
+    return table, rows
 
 
 def _f1(counts: Array) -> dict[str, Any]:
-    """Precision, recall and F1 of spans right, said and there."""
+    """Precision, recall and F1 of spans right, said and there; 0 where there is none, as conlleval has it."""
     right, said, there = (float(c) for c in counts)
     return {
         "span_precision": right / said if said else 0.0,
         "span_recall": right / there if there else 0.0,
         "span_f1": 2 * right / (said + there) if said + there else 0.0,
     }
+
+
+def _mean(values: npt.NDArray[Any]) -> float | None:
+    return float(values.mean()) if len(values) else None
