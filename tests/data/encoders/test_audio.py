@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,7 +28,7 @@ def sounds(items: list[Sound]) -> SequenceSet:
 
 def fitted(items: list[Sound] | None = None, **settings: Any) -> AudioEncoder:
     items = items or [sound(i) for i in range(6)]
-    return AudioEncoder.fit(sounds(items), SimpleNamespace(**settings))
+    return AudioEncoder.fit(sounds(items), SimpleNamespace(**{"normalize": "item"} | settings))
 
 
 @pytest.mark.parametrize("piece", [1, 37, 80, 200, 1000, 100_000])
@@ -87,6 +88,14 @@ def test_silence_at_the_ends_is_cut() -> None:
     assert np.isfinite(fitted().encode(silent).values).all()
 
 
+def test_scales_are_of_the_frames_that_are_encoded() -> None:
+    silence = np.zeros(4000, np.float32)
+    items = [Sound(np.concatenate([silence, sound(i).samples]), 8000) for i in range(4)]
+    encoder = fitted(items, normalize="set")
+    values = np.concatenate([encoder.encode(i).values for i in items])
+    assert np.abs(values.mean(axis=0)).max() < 1e-3
+
+
 def test_rates() -> None:
     mixed = [sound(i, rate=8000) for i in range(3)] + [sound(i, rate=16000) for i in range(3)]
     assert fitted(mixed).rate == 8000
@@ -120,7 +129,18 @@ def test_too_many_bands() -> None:
 def test_item_cannot_stream() -> None:
     with pytest.raises(ValueError, match=r"normalize='set'"):
         fitted().stream()
-    assert fitted(causal=True).normalize == "set"
+
+
+def test_scales_where_none_are_named() -> None:
+    given = sounds([sound(i) for i in range(4)])
+    grouped = replace(given, groups=["ann", "ann", "bob", "bob"])
+    for sequences, causal, expected in (
+        (given, False, "set"),
+        (grouped, False, "item"),
+        (grouped, True, "set"),
+    ):
+        settings = SimpleNamespace(normalize=None, causal=causal)
+        assert AudioEncoder.fit(sequences, settings).normalize == expected
 
 
 def test_kept_as_json() -> None:

@@ -31,8 +31,8 @@ class AudioEncoder(Encoder):
 
     ``normalize`` is ``"item"``, by each recording's own mean and deviation of a band, or ``"set"``, by the
     training part's: then a stream gives the same frames.  Where groups such as speakers are kept apart it is
-    ``"item"``, else ``"set"``: how it was recorded is then a help, and not what differs.  ``trim`` cuts off what is quiet at both ends; only
-    with ``"item"``, as a stream does not know what will come.
+    ``"item"``, else ``"set"``: how it was recorded is then a help, and not what differs.  ``trim`` cuts off
+    what is quiet at both ends; only with ``"item"``, as a stream does not know what will come.
     """
 
     kind = "audio"
@@ -67,7 +67,7 @@ class AudioEncoder(Encoder):
         bare = cls(
             int(rate),
             bands,
-            "item",
+            normalize,
             bool(getattr(settings, "trim", True)),
             np.zeros(bands, np.float32),
             np.ones(bands, np.float32),
