@@ -38,6 +38,13 @@ class Set:
     also: tuple[str, ...] = field(default=())  # other scores to tell
 
 
+def case(command: str, *paths: object, part: str = "") -> list[Case]:
+    """The command in words, with a path for each ``{}``."""
+    left = iter(paths)
+    words = [str(next(left)) if word == "{}" else word for word in command.split()]
+    return [Case(words, part)]
+
+
 def lines(path: Path, encoding: str = "utf-8") -> Iterator[str]:
     """Lines of a text file, packed or not."""
     opener = gzip.open if path.suffix == ".gz" else open
@@ -64,9 +71,7 @@ def trec(data: Path, work: Path) -> list[Case]:
     folder = data / "question_trec"
     train = texts(folder / "TREC.train.all", work / "train.csv")
     test = texts(folder / "TREC.test.all", work / "test.csv")
-    return [
-        Case(["classify", str(train), "--text", "text", "--label", "label", "--test", str(test)])
-    ]
+    return case("classify {} --text text --label label --test {}", train, test)
 
 
 def sst2(data: Path, work: Path) -> list[Case]:
@@ -74,15 +79,15 @@ def sst2(data: Path, work: Path) -> list[Case]:
     paths = [
         texts(folder / f"stsa.binary.{p}", work / f"{p}.csv") for p in ("train", "dev", "test")
     ]
-    train, dev, test = map(str, paths)
-    given = ["--validation", dev, "--test", test]
-    return [Case(["classify", train, "--text", "text", "--label", "label", *given])]
+    return case(
+        "classify {} --text text --label label --validation {} --test {} --members 4", *paths
+    )
 
 
 def ucr(name: str) -> Callable[[Path, Path], list[Case]]:
     def prepare(data: Path, work: Path) -> list[Case]:
         train, test = (data / "gesture_ucr" / f"{name}_{part}.tsv" for part in ("TRAIN", "TEST"))
-        return [Case(["classify", str(train), "--test", str(test)])]
+        return case("classify {} --test {}", train, test)
 
     return prepare
 
@@ -90,7 +95,7 @@ def ucr(name: str) -> Callable[[Path, Path], list[Case]]:
 def motions(data: Path, work: Path) -> list[Case]:
     folder = data / "har_basicmotions"
     train, test = (str(folder / f"BasicMotions_{part}.ts") for part in ("TRAIN", "TEST"))
-    return [Case(["classify", train, "--test", test])]
+    return case("classify {} --test {}", train, test)
 
 
 def strokes(data: Path, work: Path) -> list[Case]:
@@ -100,9 +105,7 @@ def strokes(data: Path, work: Path) -> list[Case]:
         path = work / f"{part}.jsonl"
         path.write_bytes(gzip.decompress((folder / f"{part}.jsonl.gz").read_bytes()))
         paths.append(str(path))
-    return [
-        Case(["classify", paths[0], "--label", "label", "--group", "donor", "--test", paths[1]])
-    ]
+    return case("classify {} --label label --group donor --test {}", *paths)
 
 
 def digits(data: Path, work: Path) -> list[Case]:
@@ -122,7 +125,7 @@ def digits(data: Path, work: Path) -> list[Case]:
             labels[:4] + count + labels[8 + first : 8 + end]
         )
         paths.append(str(path))
-    return [Case(["classify", paths[0], "--test", paths[1]])]
+    return case("classify {} --test {}", *paths)
 
 
 def recordings(data: Path, work: Path) -> list[dict[str, str]]:
@@ -151,7 +154,7 @@ def spoken(label: str) -> Callable[[Path, Path], list[Case]]:
             manifest(work / f"{part}.csv", [r for r in rows if r["official_split"] == part], label)
             for part in ("train", "test")
         )
-        return [Case(["classify", train, "--test", test])]
+        return case("classify {} --test {}", train, test)
 
     return prepare
 
@@ -162,7 +165,7 @@ def speaker_left_out(data: Path, work: Path) -> list[Case]:
     for who in sorted({r["speaker"] for r in rows}):
         train = manifest(work / f"not_{who}.csv", [r for r in rows if r["speaker"] != who], "digit")
         test = manifest(work / f"{who}.csv", [r for r in rows if r["speaker"] == who], "digit")
-        cases.append(Case(["classify", train, "--group", "speaker", "--test", test], who))
+        cases += case("classify {} --group speaker --test {}", train, test, part=who)
     return cases
 
 
@@ -222,22 +225,11 @@ def intrusion(data: Path, work: Path) -> list[Case]:
             group = f"normal-{number % 25}" if normal else attack
             rows.append([*values, group, "normal" if normal else "attack"])
         paths.append(str(write(work / f"{part}.csv", [*NSL, "attack", "label"], iter(rows))))
-    return [
-        Case(
-            [
-                "classify",
-                paths[0],
-                "--kind",
-                "rows",
-                "--label",
-                "label",
-                "--group",
-                "attack",
-                "--test",
-                paths[1],
-            ]
-        )
-    ]
+    return case(
+        "classify {} --kind rows --label label --group attack --test {} --folds 5 --batch-size 256 "
+        "--hidden-size 64 --max-epochs 10",
+        *paths,
+    )
 
 
 DELAY, WINDOWS = 7.0, (1, 7, 30)  # days after which a fraud is known; days looked back
@@ -260,25 +252,9 @@ def fraud(data: Path, work: Path) -> list[Case]:
         rows = table.filter(day < end).with_columns(label).select(FRAUD)
         rows.write_csv(work / f"{part}.csv")
         paths.append(str(work / f"{part}.csv"))
-    train, validation, test = paths
-    return [
-        Case(
-            [
-                "tag",
-                train,
-                "--series",
-                "customer",
-                "--time",
-                "time",
-                "--label",
-                "fraud",
-                "--validation",
-                validation,
-                "--test",
-                test,
-            ]
-        )
-    ]
+    return case(
+        "tag {} --series customer --time time --label fraud --validation {} --test {}", *paths
+    )
 
 
 FRAUD = ["customer", "time", "fraud", "amount", "hour", "weekend", "gap"] + [
@@ -333,22 +309,7 @@ def engines(data: Path, work: Path) -> list[Case]:
             told = "" if remaining == "" else str(min(125, int(remaining)))
             out.append([f"{part}-{unit}", cycle, *rest, told])
         paths.append(str(write(work / f"{part}.csv", header, iter(out))))
-    return [
-        Case(
-            [
-                "regress",
-                paths[0],
-                "--series",
-                "unit",
-                "--time",
-                "cycle",
-                "--target",
-                "rul",
-                "--test",
-                paths[1],
-            ]
-        )
-    ]
+    return case("regress {} --series unit --time cycle --target rul --test {}", *paths)
 
 
 def unpacked(source: Path, target: Path) -> str:
@@ -362,13 +323,13 @@ def speech_parts(data: Path, work: Path) -> list[Case]:
         unpacked(folder / f"en_ewt-ud-{p}.conllu.gz", work / f"{p}.conllu")
         for p in ("train", "dev", "test")
     )
-    return [Case(["tag", train, "--validation", dev, "--test", test])]
+    return case("tag {} --validation {} --test {}", train, dev, test)
 
 
 def chunks(data: Path, work: Path) -> list[Case]:
     folder = data / "chunking_conll2000"
     train, test = (unpacked(folder / f"{p}.txt.gz", work / f"{p}.conll") for p in ("train", "test"))
-    return [Case(["tag", train, "--test", test])]
+    return case("tag {} --test {}", train, test)
 
 
 SETS = {

@@ -21,7 +21,8 @@ from gatework.tasks.labelled_answers import Answers, chosen_columns, name_column
 from gatework.tasks.labelled_config import ClassifyConfig
 from gatework.tasks.labelled_data import LabelledData, Part
 from gatework.tasks.labelled_objective import LabelledObjective
-from gatework.train.classification import classification_scores
+from gatework.train.classification import classification_scores, expected_calibration_error
+from gatework.train.kinds import fit_offsets, kind_weights
 from gatework.train.label_losses import balanced_weights, class_loss
 from gatework.train.progress import Progress
 from gatework.train.temperature import calibrate
@@ -157,13 +158,28 @@ class SequenceClassifier(Labeller[ClassifyConfig]):
     def _objective(self, prepared: LabelledData) -> ClassObjective:
         return ClassObjective(self.network_, prepared, self.config)
 
-    def _settle(self, outputs: Tensor, targets: Tensor) -> dict[str, Any] | None:
-        found = calibrate(outputs.numpy(), targets.numpy())
+    def _settle(self, outputs: Tensor, part: Part) -> dict[str, Any] | None:
+        targets = part.targets.numpy()
+        found = calibrate(outputs.numpy(), targets)
         self.temperature_ = found.temperature
-        return found.to_json()
+        weights = kind_weights(targets, part.sequences.groups)
+        if weights is None:
+            return found.to_json()
+        logs = outputs.double().log_softmax(-1).numpy()
+        self.temperature_, self.offsets_ = fit_offsets(logs, targets, weights)
+        p = self._answers(outputs, part.ragged.offsets).values
+        return {
+            "temperature": self.temperature_,
+            "offsets": dict(zip(self.classes_, self.offsets_, strict=True)),
+            "ece_before": found.ece_before,
+            "ece_after": expected_calibration_error(p, targets),
+        }
 
     def _answers(self, outputs: Tensor, offsets: npt.NDArray[np.int64]) -> Answers:
-        p = (outputs.double() / self.temperature_).softmax(-1).numpy()
+        logs = outputs.double().log_softmax(-1) / self.temperature_
+        if self.offsets_:
+            logs = logs + torch.tensor(self.offsets_, dtype=torch.float64)
+        p = logs.softmax(-1).numpy()
         return Answers(p, p.argmax(-1))
 
     def _evaluation(

@@ -64,6 +64,7 @@ class Labeller(Task[Settings, LabelledData]):
     location_: float
     scale_: float
     temperature_: float
+    offsets_: list[float]  # of the classes, added to logits / temperature
 
     # ---- what a task adds -----------------------------------------------------------------------------
 
@@ -78,7 +79,7 @@ class Labeller(Task[Settings, LabelledData]):
         """What ``predict`` returns."""
 
     @abstractmethod
-    def _settle(self, outputs: Tensor, targets: Tensor) -> dict[str, Any] | None:
+    def _settle(self, outputs: Tensor, part: Part) -> dict[str, Any] | None:
         """Fit what turns outputs into probabilities, on sequences that the network has not seen."""
 
     @abstractmethod
@@ -117,6 +118,7 @@ class Labeller(Task[Settings, LabelledData]):
         data, config = prepared, self.config
         self.encoder_, self.classes_, self.layout_ = data.encoder, data.classes, data.layout
         self.location_, self.scale_, self.temperature_ = data.location, data.scale, 1.0
+        self.offsets_ = []
         typical = float(np.median(data.train.ragged.lengths))
         filters, widths, strides = default_convolutions(config, data.kind, typical, data.per_step)
         return SequenceNetwork(
@@ -164,7 +166,7 @@ class Labeller(Task[Settings, LabelledData]):
     def _calibrate(self, prepared: LabelledData, progress: Progress) -> None:
         part, outputs = held_out(self.network_, prepared)
         self._held_out = (part, outputs)
-        self._calibration = self._settle(outputs, part.targets)
+        self._calibration = self._settle(outputs, part)
         progress.stage("fitting the baselines")
         train = prepared.train
         targets = train.targets.numpy()
@@ -445,6 +447,7 @@ class Labeller(Task[Settings, LabelledData]):
             "location": self.location_,
             "scale": self.scale_,
             "temperature": self.temperature_,
+            "offsets": self.offsets_,
             "baselines": self.baselines_.to_json(),
         }
         tensors = {
@@ -478,6 +481,11 @@ class Labeller(Task[Settings, LabelledData]):
             if not np.isfinite(value) or (name != "location" and value <= 0):
                 raise ValueError(f"{name} is {value}")
             setattr(self, f"{name}_", value)
+        self.offsets_ = [float(b) for b in kept["offsets"]]
+        if self.offsets_ and (
+            len(self.offsets_) != len(self.classes_) or not np.isfinite(self.offsets_).all()
+        ):
+            raise ValueError("offsets and classes differ in number")
         self.network_ = cast(
             "SequenceNetwork", build_checked(lambda: SequenceNetwork(spec), weights)
         )

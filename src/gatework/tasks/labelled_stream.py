@@ -36,6 +36,7 @@ class LabelledStream:
     def __init__(self, model: Any) -> None:
         self._classes: tuple[str, ...] = model.classes_
         self._temperature, self._name = model.temperature_, type(model).__name__
+        self._offsets: Any = np.array(model.offsets_) if model.offsets_ else 0.0
         self._location, self._scale = model.location_, model.scale_
         spec = model.network_.spec
         self._levels = spec.levels
@@ -86,7 +87,7 @@ class LabelledStream:
             q = outputs.astype(float) * self._scale + self._location
             quantiles = dict(zip(self._levels, q.tolist(), strict=True))
             return StreamAnswer(step, None, None, None, float(q @ self._mean), quantiles)
-        p = outputs.astype(float) / self._temperature
+        p = outputs.astype(float) / self._temperature + self._offsets
         p = np.exp(p - p.max())
         p /= p.sum()
         k = int(p.argmax())

@@ -128,7 +128,7 @@ class SequenceRegressor(Labeller[RegressConfig]):
     def _objective(self, prepared: LabelledData) -> RegressObjective:
         return RegressObjective(self.network_, prepared, self.config)
 
-    def _settle(self, outputs: Tensor, targets: Tensor) -> dict[str, Any] | None:
+    def _settle(self, outputs: Tensor, part: Part) -> dict[str, Any] | None:
         return None
 
     def _answers(self, outputs: Tensor, offsets: IntArray) -> Answers:

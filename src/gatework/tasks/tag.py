@@ -150,7 +150,8 @@ class SequenceTagger(Labeller[TagConfig]):
     def _objective(self, prepared: LabelledData) -> TagObjective:
         return TagObjective(self.network_, prepared, self.config)
 
-    def _settle(self, outputs: Tensor, targets: Tensor) -> dict[str, Any] | None:
+    def _settle(self, outputs: Tensor, part: Part) -> dict[str, Any] | None:
+        targets = part.targets
         if self.network_.crf is not None:
             return None
         known = (targets >= 0) & (targets < outputs.shape[1])
