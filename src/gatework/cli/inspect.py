@@ -17,6 +17,7 @@ from gatework.cli.common import (
     check_result_file,
     load_model,
 )
+from gatework.errors import ConfigError
 
 
 def register(app: typer.Typer, line: str) -> None:
@@ -61,7 +62,6 @@ def inspect(
 ) -> None:
     """Look inside a model: gates, memory, gradients, and which inputs count."""
     from gatework.cli.options import whole_number
-    from gatework.errors import ConfigError
     from gatework.files import write_atomically
 
     if data is None:
@@ -112,6 +112,12 @@ def _look(
     quiet: bool,
 ) -> dict[str, Any]:
     loaded = load_model(model, data)
+    if loaded.name != "forecast":
+        raise ConfigError(
+            f"a page of gates is made of forecasters so far, and {model} is a model of the task "
+            f"{loaded.name!r}. `gatework inspect {model}` tells of its layers; its report.html shows which "
+            "steps spoke for its mistakes."
+        )
     from gatework.insight.forecast import inspect_forecaster
     from gatework.train.progress import make_progress
 

@@ -49,7 +49,7 @@ def classification_scores(
         name: float(value) for name, value in class_means(right, actual, said).items()
     }
     own = p[np.arange(len(truth)), truth]
-    told["log_loss"] = float(-np.log(np.clip(own, 1e-12, 1)).mean()) if len(own) else None
+    told["log_loss"] = float(np.abs(np.log(np.clip(own, 1e-12, 1))).mean()) if len(own) else None
     told["ece"] = expected_calibration_error(p, truth)
     found: dict[str, Any] = {
         "overall": told,
