@@ -253,7 +253,8 @@ def fraud(data: Path, work: Path) -> list[Case]:
         rows.write_csv(work / f"{part}.csv")
         paths.append(str(work / f"{part}.csv"))
     return case(
-        "tag {} --series customer --time time --label fraud --validation {} --test {}", *paths
+        "tag {} --series customer --time time --label fraud --validation {} --test {} --causal",
+        *paths,
     )
 
 
