@@ -37,12 +37,14 @@ import typer
 import gatework.tasks.forecast as forecast_task
 from gatework.cli.main import COMMANDS, build_app, main
 from gatework.errors import GateworkWarning
+from gatework.tasks import labelled_objective
 from gatework.tasks.base import Task
-from gatework.tasks.forecast_config import ForecastConfig
+from gatework.tasks.registry import TASKS, config_class
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "gatework"
 GUIDE = ROOT / "docs" / "forecast.md"
+GUIDES = (GUIDE, ROOT / "docs" / "sequences.md")
 RUN = [p for p in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if p.is_file()]
 LINKED = [*RUN, *(p for n in ("CONTRIBUTING", "CHANGELOG") if (p := ROOT / f"{n}.md").is_file())]
 EVERY_RUN = pytest.mark.parametrize("page", RUN, ids=lambda p: p.name)
@@ -165,6 +167,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     monkeypatch.setattr(Task, "__init__", small)
     monkeypatch.setattr(forecast_task, "MIN_EPOCH_STEPS", 5)
+    monkeypatch.setattr(labelled_objective, "MIN_EPOCH_STEPS", 2)
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.chdir(tmp_path)
 
@@ -264,29 +267,47 @@ def settings_script() -> ModuleType:
     return module
 
 
-def test_the_settings_table_is_the_configs() -> None:
-    page, script = GUIDE.read_text(encoding="utf-8"), settings_script()
-    assert script.with_table(page) == page, "run: python scripts/settings_table.py --write"
-    table = script.settings_table()
-    assert all(f"| `{name}` |" in table for name in ForecastConfig.model_fields)
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda p: p.name)
+def test_the_settings_table_is_the_configs(guide: Path) -> None:
+    page, script = guide.read_text(encoding="utf-8"), settings_script()
+    assert script.with_tables(page) == page, "run: python scripts/settings_table.py --write"
+    rows = "\n".join(m[0] for m in script.BETWEEN.finditer(page))
+    asked = {n for config in script.PAGES[guide] for n in config.model_fields}
+    assert not {name for name in asked if f"| `{name}` |" not in rows}
+
+
+def test_every_task_has_a_settings_table() -> None:
+    shown = {c for configs in settings_script().PAGES.values() for c in configs}
+    assert shown == {config_class(task) for task in TASKS}
 
 
 def options(command: Any) -> set[str]:
     return {o for p in command.params for o in p.opts if o.startswith("--")} - {"--help"}
 
 
+def described(verb: str, task: str | None = None) -> str:
+    """What the command references of the guides say of a verb, or of it for a task."""
+    found = []
+    for guide in GUIDES:
+        reference = prose(guide).split("## Command reference", 1)[1].split("\n## ", 1)[0]
+        for section in re.split(r"^### ", reference, flags=re.MULTILINE)[1:]:
+            heading = re.match(r"`gatework (\w+)(?: ([\w|]+))?", section)
+            assert heading, f"{guide.name}: {section[:60]!r} names no verb"
+            if heading[1] == verb and (task is None or task in (heading[2] or "").split("|")):
+                found.append(section)
+    return "\n".join(found)
+
+
 @pytest.mark.parametrize("verb", COMMANDS)
 def test_every_verb_and_option_is_documented(verb: str) -> None:
-    reference = prose(GUIDE).split("## Command reference", 1)[1]
-    sections = re.split(r"^### ", reference, flags=re.MULTILINE)
-    mine = [s for s in sections if re.match(rf"`gatework {verb}\b", s)]
-    assert mine, f"docs/forecast.md: no section `gatework {verb} …` in the command reference"
     command: Any = typer.main.get_command(build_app(verb))
     command = command.commands[verb]
-    commands = getattr(command, "commands", {verb: command}).values()
-    settings = {f"--{name.replace('_', '-')}" for name in ForecastConfig.model_fields}
-    asked = set().union(*(options(c) for c in commands)) - settings
-    assert not {o for o in asked if f"`{o}" not in mine[0]}
+    for task, own in getattr(command, "commands", {None: command}).items():
+        text = described(verb, task)
+        assert text, f"no section `gatework {verb} {task or '…'}` in a command reference"
+        settings = set(config_class(task).model_fields) if task else set()
+        asked = options(own) - {f"--{name.replace('_', '-')}" for name in settings}
+        assert not {o for o in asked if f"`{o}" not in text}, (verb, task)
 
 
 # ---- imports point one way ----------------------------------------------------------------------------
