@@ -59,7 +59,7 @@ def verdict(
     """Whether the model beats every baseline, in words, with caution where there are few sequences.
 
     >>> verdict("accuracy", 0.9, {"majority class": 0.5, "linear model": 0.8}, [0.85, 0.94], 200)
-    "The model beats every baseline: accuracy 90.0 % against 80.0 % of the best of them (linear model)."
+    'The model beats every baseline: accuracy 90.0 % against 80.0 % of the best of them (linear model).'
     >>> verdict("rmse", 3.0, {"mean": 2.0}, [2.5, 3.5], 200)
     'The model does NOT beat mean: RMSE 3 against 2.'
     """
