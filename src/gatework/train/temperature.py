@@ -12,7 +12,7 @@ from gatework.train.classification import expected_calibration_error
 
 Array = npt.NDArray[Any]
 LOWEST, HIGHEST = 0.05, 20.0
-LENT = 0.5  # an example; with 1 what is nearly always right stays too unsure, with 0 thirty right answers do harm
+LENT = 0.5  # an example; 1 leaves what is nearly always right too unsure, with 0 thirty right ones do harm
 MOST = 50_000  # answers that it is fitted on; one number needs no more
 
 
