@@ -2,142 +2,154 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from gatework.train.statistics import blocks, statistics
+
 Array = npt.NDArray[Any]
-MOST_WORDS = 1000  # of a categorical channel; of texts the vocabulary bounds them
-STATISTICS = 7
+MOST_COLUMNS = 100_000
+MOST_WEIGHTS = 4_000_000  # of all columns and classes: 16 MB of a saved model
 
 
 class Bag:
     """Statistics of numbers beside counts of tokens; of texts tf-idf of the words.
 
-    Numbers: mean, deviation, least, largest, first and last value and slope of each channel, scaled by the
-    training part; of single steps the values themselves.  Tokens: the share of steps that has each.
-    Words: ``count * log(B / sequences with the word)``, each sequence of length 1 (Salton & Buckley 1988).
+    Numbers: see :func:`statistics`, scaled by the training part; of single steps the values themselves.
+    Tokens: the share of steps that has each.  Words: ``count * (log((1 + B) / (1 + seen)) + 1)``, each sequence
+    of length 1 (Salton & Buckley 1988); ``seen`` is how many of B sequences have the word.  Tokens that are
+    rare beyond ``most`` columns, or that training did not hold, count for nothing.
     """
 
     def __init__(
-        self,
-        words: bool,
-        per_step: bool,
-        columns: tuple[int, ...],
-        mean: Array,
-        deviation: Array,
-        idf: Array,
+        self, words: bool, per_step: bool, arrays: Mapping[str, Array], kept: Sequence[Array]
     ) -> None:
-        self.words, self.per_step, self.columns = words, per_step, columns
-        self.mean, self.deviation, self.idf = mean, deviation, idf
-        self.size = len(idf) if words else len(mean) + sum(columns)
+        self.words, self.per_step = words, per_step
+        self.mean, self.deviation, self.idf = (
+            single(arrays[name]) if name in arrays else np.zeros(0)
+            for name in ("mean", "deviation", "idf")
+        )
+        self.kept = [np.asarray(k).astype(np.int64) for k in kept]  # tokens that have a column
+        self.size = len(self.mean) + sum(len(k) for k in self.kept)
 
     @classmethod
-    def fit(cls, kind: str, values: Array, tokens: Array, offsets: Array, per_step: bool) -> Self:
-        none = np.zeros(0)
-        if kind in ("text", "words"):
-            V, B = int(tokens[:, 0].max(initial=0)) + 1, len(offsets) - 1
-            _, words, _ = _counts(tokens[:, 0], offsets, V)
-            seen = np.bincount(words, minlength=V)
-            return cls(True, False, (), none, none, np.log((1 + B) / (1 + seen)) + 1)
-        numbers = values if per_step else _statistics(values, offsets)
-        mean, deviation = none, none
-        if numbers.shape[1]:
-            mean, deviation = numbers.mean(0), numbers.std(0)
-            deviation = np.where(deviation > 1e-9, deviation, 1.0)
-        columns = tuple(
-            min(int(tokens[:, c].max(initial=0)) + 1, MOST_WORDS) for c in range(tokens.shape[1])
-        )
-        return cls(False, per_step, columns, mean, deviation, none)
+    def fit(
+        cls,
+        kind: str,
+        values: Array,
+        tokens: Array,
+        offsets: Array,
+        per_step: bool,
+        most: int = MOST_COLUMNS,
+    ) -> Self:
+        """Of training sequences; ``most`` tokens of each column have a column."""
+        words = kind in ("text", "words")
+        B, kept, arrays = len(offsets) - 1, [], {}
+        for c in range(1 if words else tokens.shape[1]):
+            ids, seen = np.unique(_pairs(tokens[:, c], offsets)[1], return_counts=True)
+            pick = np.sort(np.argsort(-seen, kind="stable")[:most])
+            kept.append(ids[pick])
+            if words:
+                arrays["idf"] = np.log((1 + B) / (1 + seen[pick])) + 1
+        if not words and values.shape[1]:
+            numbers = values if per_step else statistics(values, offsets)
+            deviation = numbers.std(0, dtype=np.float64)
+            arrays["mean"] = numbers.mean(0, dtype=np.float64)
+            arrays["deviation"] = np.where(deviation > 1e-9, deviation, 1.0)
+        return cls(words, per_step, arrays, kept)
 
-    def matrix(self, values: Array, tokens: Array, offsets: Array, some: Array) -> Any:
-        """Rows of some sequences or steps: an array, of words a sparse matrix."""
-        if self.words:
-            from scipy.sparse import csr_matrix
+    def matrix(self, values: Array, tokens: Array, offsets: Array) -> Any:
+        """A row for each sequence or step: an array, with tokens a sparse matrix."""
+        numbers = self._numbers(values, offsets)
+        if not self.kept:
+            return numbers
+        from scipy.sparse import csr_matrix, hstack
 
-            rows, words, shares = self._tf_idf(tokens, offsets)
-            whole = csr_matrix((shares, (rows, words)), shape=(len(offsets) - 1, self.size))
-            return whole[some]
-        return self._dense(values, tokens, offsets)[some]
+        parts = [csr_matrix(numbers)] if numbers.shape[1] else []
+        for c, kept in enumerate(self.kept):
+            rows, columns, shares = self._shares(c, tokens, offsets)
+            shape = (len(numbers), len(kept))
+            parts.append(csr_matrix((shares, (rows, columns)), shape=shape))
+        return hstack(parts, format="csr")
 
     def times(self, weight: Array, values: Array, tokens: Array, offsets: Array) -> Array:
-        """The matrix of all times ``weight (size, K)``."""
-        if not self.words:
-            product: Array = self._dense(values, tokens, offsets) @ weight
-            return product
-        out = np.zeros((len(offsets) - 1, weight.shape[1]))
-        rows, words, shares = self._tf_idf(tokens, offsets)
-        for first in range(0, len(rows), 2**18):
-            part = slice(first, first + 2**18)
-            np.add.at(out, rows[part], shares[part, None] * weight[words[part]])
+        """The matrix times ``weight (size, K)``, without the matrix."""
+        rows = int(offsets[-1]) if self.per_step else len(offsets) - 1
+        out = np.zeros((rows, weight.shape[1]))
+        for first, v, t, o in blocks(values, tokens, offsets):
+            start = int(offsets[first]) if self.per_step else first
+            part = self._numbers(v, o) @ weight[: len(self.mean)]
+            begin = len(self.mean)
+            for c, kept in enumerate(self.kept):
+                own, columns, shares = self._shares(c, t, o)
+                _add(part, own, shares, weight[begin : begin + len(kept)], columns)
+                begin += len(kept)
+            out[start : start + len(part)] = part
         return out
 
-    def _tf_idf(self, tokens: Array, offsets: Array) -> tuple[Array, Array, Array]:
-        rows, words, counts = _counts(tokens[:, 0], offsets, self.size)
-        shares = counts * self.idf[words]
-        norm = np.sqrt(np.bincount(rows, shares**2, minlength=len(offsets) - 1))
-        return rows, words, shares / norm[rows]
+    def _numbers(self, values: Array, offsets: Array) -> Array:
+        rows = len(values) if self.per_step else len(offsets) - 1
+        if not len(self.mean):
+            return np.zeros((rows, 0))
+        numbers = values if self.per_step else statistics(values, offsets)
+        scaled: Array = (numbers - self.mean) / self.deviation
+        return scaled
 
-    def _dense(self, values: Array, tokens: Array, offsets: Array) -> Array:
-        numbers = values if self.per_step else _statistics(values, offsets)
-        parts = [(numbers - self.mean) / self.deviation] if len(self.mean) else []
-        N = len(numbers)
-        for c, V in enumerate(self.columns):
-            column = np.minimum(tokens[:, c], V - 1)
-            table = np.zeros((N, V))
-            if self.per_step:
-                table[np.arange(N), column] = 1
-            else:
-                rows, words, counts = _counts(column, offsets, V)
-                table[rows, words] = counts / np.diff(offsets)[rows]
-            parts.append(table)
-        return np.concatenate(parts, axis=1) if parts else np.zeros((N, 0))
+    def _shares(self, c: int, tokens: Array, offsets: Array) -> tuple[Array, Array, Array]:
+        """Row, column and value of what token column ``c`` gives; rows rise."""
+        kept = self.kept[c]
+        own = tokens[:, c]
+        if self.per_step:
+            rows, ids, counts = np.arange(len(own)), own, np.ones(len(own))
+        else:
+            rows, ids, counts = _pairs(own, offsets)
+        columns = np.searchsorted(kept, ids)
+        known = kept[np.minimum(columns, len(kept) - 1)] == ids if len(kept) else ids < 0
+        rows, columns, counts = rows[known], columns[known], counts[known]
+        if not self.words:
+            return rows, columns, counts if self.per_step else counts / np.diff(offsets)[rows]
+        shares = counts * self.idf[columns]
+        norm = np.sqrt(np.bincount(rows, shares**2, minlength=len(offsets) - 1))
+        return rows, columns, shares / norm[rows]
 
     def to_json(self) -> dict[str, Any]:
-        return {"words": self.words, "per_step": self.per_step, "columns": list(self.columns)}
+        return {"words": self.words, "per_step": self.per_step, "columns": len(self.kept)}
 
     def tensors(self) -> dict[str, Array]:
-        found = {"mean": self.mean, "deviation": self.deviation, "idf": self.idf}
-        return {name: array for name, array in found.items() if len(array)}
+        own = {"mean": self.mean, "deviation": self.deviation, "idf": self.idf}
+        return {name: array for name, array in own.items() if len(array)} | {
+            f"kept{c}": kept for c, kept in enumerate(self.kept)
+        }
 
     @classmethod
     def from_parts(cls, facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
-        kept = [
-            np.asarray(arrays[n], np.float64) if n in arrays else np.zeros(0)
-            for n in ("mean", "deviation", "idf")
-        ]
-        columns = tuple(int(c) for c in facts["columns"])
-        return cls(bool(facts["words"]), bool(facts["per_step"]), columns, *kept)
+        kept = [arrays[f"kept{c}"] for c in range(int(facts["columns"]))]
+        found = cls(bool(facts["words"]), bool(facts["per_step"]), arrays, kept)
+        columns = len(found.kept[0]) if found.words else 0
+        if len(found.mean) != len(found.deviation) or len(found.idf) != columns:
+            raise ValueError("means, deviations and frequencies are not of one length")
+        return found
 
 
-def _counts(column: Array, offsets: Array, V: int) -> tuple[Array, Array, Array]:
-    """Sequence, token and how often it occurs there, of every pair that does; unseen tokens are unknown."""
-    B = len(offsets) - 1
-    rows = np.repeat(np.arange(B), np.diff(offsets))
-    column = np.where(column < V, column, 1).astype(np.int64)
+def single(array: Any) -> Array:
+    """In double precision what single precision keeps of it: a saved baseline answers the very same."""
+    return np.asarray(array, np.float32).astype(np.float64)
+
+
+def _pairs(column: Array, offsets: Array) -> tuple[Array, Array, Array]:
+    """Sequence, token and how often it occurs there, of every pair that does, in order."""
+    lengths = np.diff(offsets)
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    V = int(column.max(initial=0)) + 1
     pairs, counts = np.unique(rows * V + column, return_counts=True)
     return pairs // V, pairs % V, counts.astype(float)
 
 
-def _statistics(values: Array, offsets: Array) -> Array:
-    """``(B, 7 F)`` statistics of each channel of each sequence."""
-    B, F = len(offsets) - 1, values.shape[1]
-    if not F:
-        return np.zeros((B, 0))
-    out = np.empty((B, STATISTICS, F))
-    first, last = offsets[:-1], offsets[1:] - 1
-    lengths = np.diff(offsets)[:, None].astype(float)
-    total = np.add.reduceat(values, first, axis=0, dtype=np.float64)
-    out[:, 0] = total / lengths
-    squares = np.add.reduceat(np.square(values, dtype=np.float64), first, axis=0) / lengths
-    out[:, 1] = np.sqrt(np.maximum(squares - out[:, 0] ** 2, 0))
-    out[:, 2] = np.minimum.reduceat(values, first, axis=0)
-    out[:, 3] = np.maximum.reduceat(values, first, axis=0)
-    out[:, 4], out[:, 5] = values[first], values[last]
-    steps = np.arange(len(values)) - np.repeat(first + (lengths[:, 0] - 1) / 2, np.diff(offsets))
-    slope = np.add.reduceat(values * steps[:, None], first, axis=0)
-    spread = np.add.reduceat(steps**2, first)[:, None]
-    out[:, 6] = slope / np.maximum(spread, 1e-12) * lengths
-    return out.reshape(B, -1)
+def _add(out: Array, rows: Array, shares: Array, weight: Array, columns: Array) -> None:
+    """``out[rows] += shares * weight[columns]`` of rows that rise."""
+    if len(rows):
+        starts = np.flatnonzero(np.diff(rows, prepend=-1))
+        out[rows[starts]] += np.add.reduceat(shares[:, None] * weight[columns], starts, axis=0)
