@@ -318,19 +318,22 @@ def unpacked(source: Path, target: Path) -> str:
     return str(target)
 
 
+SHORT = "--max-epochs 15 --warmup-epochs 5 --lr-decay 0.75"  # of 200,000 words a pass is long
+
+
 def speech_parts(data: Path, work: Path) -> list[Case]:
     folder = data / "tagging_ud_english_ewt"
     train, dev, test = (
         unpacked(folder / f"en_ewt-ud-{p}.conllu.gz", work / f"{p}.conllu")
         for p in ("train", "dev", "test")
     )
-    return case("tag {} --validation {} --test {}", train, dev, test)
+    return case(f"tag {{}} --validation {{}} --test {{}} {SHORT}", train, dev, test)
 
 
 def chunks(data: Path, work: Path) -> list[Case]:
     folder = data / "chunking_conll2000"
     train, test = (unpacked(folder / f"{p}.txt.gz", work / f"{p}.conll") for p in ("train", "test"))
-    return case("tag {} --test {}", train, test)
+    return case(f"tag {{}} --test {{}} {SHORT}", train, test)
 
 
 SETS = {
