@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from gatework.data.split import check_split
 from gatework.errors import ConfigError, DataError, ModelFileError, OutputError
 
 DATA = "Data"  # the panel of options that say how to read the data
@@ -84,6 +83,8 @@ def parse_split(text: str | None) -> tuple[float, float, float] | None:
     """Three shares or counts with commas between them."""
     if text is None:
         return None
+    from gatework.data.split import check_split  # numpy: not for --help
+
     try:
         numbers = [float(part) for part in text.split(",")]
     except ValueError:
