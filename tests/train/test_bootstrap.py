@@ -88,9 +88,9 @@ def test_groups_are_numbered() -> None:
 
 def test_many_items_take_seconds() -> None:
     rng = np.random.default_rng(0)
-    x = with_ones(rng.normal(size=500_000))
-    started = time.perf_counter()
+    x = with_ones(rng.normal(size=100_000))
+    started = time.process_time()
     low, high = intervals(x, mean)["mean"]
-    intervals(x, mean, groups=np.arange(500_000) // 100)
-    assert time.perf_counter() - started < 30  # about 2 s on one idle core
-    assert (high - low) == pytest.approx(2 * 1.96 / 500_000**0.5, rel=0.15)
+    intervals(x, mean, groups=np.arange(100_000) // 100)
+    assert time.process_time() - started < 10  # of the processor; about 1
+    assert (high - low) == pytest.approx(2 * 1.96 / 100_000**0.5, rel=0.2)

@@ -118,11 +118,11 @@ def test_what_is_as_sure_as_right_has_no_calibration_error() -> None:
 
 @pytest.mark.parametrize("K", [2, 5])
 def test_intervals_hold_what_new_data_score(K: int) -> None:
-    """Of 60 samples about 57 intervals of 95 % hold the score of very many data."""
-    p, truth = answers(200_000, K, skill=1.0)
+    """Of 30 samples about 28 intervals of 95 % hold the score of very many data."""
+    p, truth = answers(100_000, K, skill=1.0)
     whole = classification_scores(p, truth, names(K))["overall"]
     inside: dict[str, int] = {}
-    for i in range(60):
+    for i in range(30):
         part = slice(300 * i, 300 * (i + 1))
         found = classification_scores(p[part], truth[part], names(K), seed=i)["intervals"]
         for name, (low, high) in found.items():
@@ -130,7 +130,7 @@ def test_intervals_hold_what_new_data_score(K: int) -> None:
     assert set(inside) == {"accuracy", "balanced_accuracy", "macro_f1"} | (
         {"roc_auc", "average_precision"} if K == 2 else set()
     )
-    assert min(inside.values()) >= 50, inside
+    assert min(inside.values()) >= 24, inside
 
 
 def test_groups_widen_intervals() -> None:

@@ -210,6 +210,6 @@ def test_a_million_steps_take_seconds() -> None:
     t = rng.integers(0, 11, 10**6)
     c = np.where(rng.random(10**6) < 0.9, t, rng.integers(0, 11, 10**6))
     p = np.full((10**6, 11), 1 / 11)
-    started = time.perf_counter()
+    started = time.process_time()
     tagging_scores(p, c, t, np.arange(0, 10**6 + 1, 25), classes)
-    assert time.perf_counter() - started < 20  # about 2 s on one idle core
+    assert time.process_time() - started < 20  # of the processor; about 2

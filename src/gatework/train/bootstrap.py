@@ -2,7 +2,7 @@
 
 What the scores here are made of adds up over items: right answers, squared errors, cells of a confusion matrix.
 So a resample is a row of counts, its sums one product, and items that are alike are drawn together; groups are
-added up first.  A thousand resamples of fifty thousand items take a second, of their cells a millisecond.
+added up first.  A thousand resamples of thirty thousand items take a second, of their cells a millisecond.
 """
 
 from __future__ import annotations
