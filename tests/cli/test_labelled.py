@@ -463,7 +463,7 @@ def test_items_of_several_widths(refuse_fit: Callable[..., str], tmp_path: Path)
     for k, item in enumerate(items):
         (folder / "ab"[k % 2]).mkdir(parents=True, exist_ok=True)
         np.save(folder / "ab"[k % 2] / f"{k}.npy", item)
-    refuse_fit("classify", folder, says=["2.npy", "3"])
+    refuse_fit("classify", folder, says=["2.npy: has also 'value_2'", "compared with 0.npy"])
 
 
 def test_text_that_is_not_utf_8(refuse_fit: Callable[..., str], tmp_path: Path) -> None:
