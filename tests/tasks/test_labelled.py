@@ -275,6 +275,17 @@ def test_nobody_is_in_two_parts(folds: int) -> None:
             assert len(set(prepared.fold[mine])) == 1
 
 
+def test_few_groups_get_a_fold_each_unless_folds_are_asked_for() -> None:
+    sequences, labels = waves(40)
+    groups = [f"p{k // 2 % 4}" for k in range(40)]  # of four a test part takes one
+    settings: dict[str, Any] = {"hidden_size": 4, "max_epochs": 1}
+    model = SequenceClassifier(**settings).fit(sequences, labels, group=groups)
+    assert len(model.network_.members) == 3
+    assert "3 folds, by group" in model.metrics_["split"]["how"]
+    with pytest.raises(DataError, match="3 groups, and 5 parts need one each"):
+        SequenceClassifier(**settings, folds=5).fit(sequences, labels, group=groups)
+
+
 def test_parts_keep_the_share_of_every_class() -> None:
     items, _ = waves(100)
     labels = ["rare" if k % 10 == 0 else "common" for k in range(100)]

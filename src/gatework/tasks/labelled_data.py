@@ -244,6 +244,8 @@ def _deal(
     fold = None
     if K:
         held = train.groups
+        if held is not None and config.folds is None:  # nobody asked for five: a group each will do
+            K = max(2, min(K, len(set(held))))
         fold = folds(len(train), K, strata=_strata(task, train), groups=held, seed=config.seed)
         words.append(f"{K} folds, {kind}: each network leaves one out")
     sizes = [("train", train), ("validation", validation), ("test", test)]
