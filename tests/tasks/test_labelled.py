@@ -242,6 +242,23 @@ def test_the_steps_of_a_wrong_sentence_are_shown() -> None:
 # ---- parts --------------------------------------------------------------------------------------------
 
 
+def test_a_mistake_late_in_a_long_sequence_is_shown() -> None:
+    rng = np.random.default_rng(0)
+    series = [rng.normal(size=(300, 1)) for _ in range(12)]
+    # What cannot be known comes late: before step 250 all is alike.
+    labels = [["a"] * 250 + ["ab"[int(v)] for v in rng.integers(0, 2, 50)] for _ in range(12)]
+    words = [[f"w{int(v * 3)}" for v in s[:, 0]] for s in series]
+    for data in (series, words):
+        model = SequenceTagger(hidden_size=4, max_epochs=1, folds=0).fit(data, labels)
+        found = model.metrics_["examples"]
+        assert found
+        for example in found:
+            said, truth = example["predictions"], example["truths"]
+            shown = example["words"] if "words" in example else example["values"][0]
+            assert len(shown) == len(said) == len(truth) == 120
+            assert said != truth
+
+
 def test_few_sequences_are_cross_validated() -> None:
     model = SequenceClassifier(**SMALL).fit(*waves(40))
     assert len(model.network_.members) == 5

@@ -110,7 +110,11 @@ def _tagged(model: Any, part: Part, answers: Answers) -> list[dict[str, Any]]:
     found = []
     names = np.array([*model.classes_, *part.unseen, None], object)
     for i, place in seen.items():
-        rows = slice(offsets[i], min(offsets[i + 1], offsets[i] + MAX_WORDS))
+        # A window with the mistake in its middle, where the sequence is longer than a page shows.
+        steps, at = int(offsets[i + 1] - offsets[i]), int(place - offsets[i])
+        first = max(0, min(at - MAX_WORDS // 2, steps - MAX_WORDS))
+        window = slice(first, min(first + MAX_WORDS, steps))
+        rows = slice(offsets[i] + window.start, offsets[i] + window.stop)
         item = part.sequences.items[i]
         told: dict[str, Any] = {
             "name": f"{part.sequences.names[i]}, step {place - offsets[i] + 1}",
@@ -122,10 +126,10 @@ def _tagged(model: Any, part: Part, answers: Answers) -> list[dict[str, Any]]:
             "predictions": names[answers.chosen[rows]].tolist(),
         }
         if isinstance(model.encoder_, TokenEncoder):
-            told["words"] = model.encoder_.split(item)[:MAX_WORDS]
+            told["words"] = model.encoder_.split(item)[window]
             told["attribution"] = None
         elif isinstance(item, Series):
-            told |= shown_as(model, item, part, i, [])
+            told |= shown_as(model, Series(item.values[window]), part, i, [])
             told["attribution"] = None
         found.append(told)
     return found
