@@ -137,14 +137,16 @@ def row_values(
     >>> np.round(row_values(6, [(1, 2)], PROFILES["standard"])[0], 3)
     array([-0.11 ,  1.   ,  0.86 , -0.109, -0.11 , -0.11 ])
     """
-    row = np.arange(rows)
-    position = np.full(rows, FAR)
-    inside = np.full(rows, -1)
-    for k, (first, last) in enumerate(windows):
-        width = last - first + 1
-        position[first : last + 1] = (row[first : last + 1] - last - 1) / width
-        position[last + 1 :] = (row[last + 1 :] - last) / max(width - 1, 1)
-        inside[first : last + 1] = k
+    row, (first, last) = np.arange(rows), np.array([*windows], np.int64).reshape(-1, 2).T
+    width = last - first + 1
+    inside = np.searchsorted(first, row, side="right") - 1
+    inside[row > np.append(last, -1)[inside]] = -1  # of -1 itself the last one is read
+    before = np.searchsorted(last, row) - 1
+    distance = row - np.append(last, 0)[before]
+    behind = distance / np.append(np.maximum(width - 1, 1), 1)[before]
+    position = np.where(before < 0, FAR, behind)
+    own = inside >= 0
+    position[own] = (row[own] - last[inside[own]] - 1) / width[inside[own]]
     value = sigma(position)
     weighted = np.where(
         inside >= 0, value * weights.found / sigma(np.array([-1.0])), value * weights.false
@@ -166,8 +168,10 @@ def _raws(
     order = np.argsort(-score, kind="stable")
     score, worth, window = score[order], worth[order], window[order]
     change = np.where(window < 0, worth, 0.0)
+    grouped = np.argsort(window, kind="stable")
+    edges = np.searchsorted(window[grouped], np.arange(W + 1))
     for k in range(W):  # what a lower threshold adds to a window is how much earlier it is found
-        rows = np.flatnonzero(window == k)
+        rows = grouped[edges[k] : edges[k + 1]]
         best = np.maximum.accumulate(np.maximum(worth[rows], -weights.missed))
         change[rows] = np.diff(best, prepend=-weights.missed)
     last = np.append(np.flatnonzero(np.diff(score)), len(score) - 1)
