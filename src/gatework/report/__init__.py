@@ -9,5 +9,7 @@ forecast_figures.py   its figures, as plotly specifications
 forecast_scores.py    its sections about the forecasts; forecast_run.py: about data, training and use
 labelled.py           ``render``: the report of a classifier, regressor or tagger
 labelled_*.py         its facts, verdict, scores, confusion, mistakes, data and use, one file each
+detect.py             ``render``: the report of an anomaly detector
+detect_*.py           its facts, verdict, scores, figures, alarms, lines of a log, data and use, one file each
 sequence_pictures.py  sequences drawn as what they are: curves, words, strokes; sequence_media.py: sound, images
 """

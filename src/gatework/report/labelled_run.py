@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gatework.report.facts import items, real, text
+from gatework.report.facts import Trained, items, real, text
 from gatework.report.labelled_facts import LabelledFacts
 from gatework.report.labelled_words import DEFINITIONS, INTERVAL, unit
 from gatework.report.page import Page, bullets, code, pairs, paragraph, table, tag
@@ -115,7 +115,7 @@ def cost(page: Page, facts: LabelledFacts) -> None:
     )
 
 
-def settings(page: Page, facts: LabelledFacts) -> None:
+def settings(page: Page, facts: Trained) -> None:
     """The settings; those not given were found from the data."""
     rows = [[k, _setting(v)] for k, v in facts.settings.items()]
     if rows:

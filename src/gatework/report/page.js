@@ -57,6 +57,9 @@
       ...spec.layout, xaxis: axis(spec.layout.xaxis), yaxis: axis(spec.layout.yaxis),
       ...Object.fromEntries(axes.map(([k, own]) => [k, axis(own)])),
     };
+    // The stretch that the reader has chosen to look at.
+    const zoom = plot.closest(".stack")?.querySelector("select[data-zoom]");
+    if (zoom && zoom.value) layout.xaxis.range = zoom.value.split("|");
     if (narrow.matches) layout.xaxis.nticks = Math.min(layout.xaxis.nticks || 5, 5);
     const style = getComputedStyle(document.documentElement);
     const config = { responsive: true, displaylogo: false, displayModeBar: false, showTips: false };
@@ -103,6 +106,9 @@
   }
   for (const select of document.querySelectorAll("select[data-sort]")) {
     select.addEventListener("change", () => drawAll(document));
+  }
+  for (const select of document.querySelectorAll("select[data-zoom]")) {
+    select.addEventListener("change", () => drawAll(select.closest(".stack")));
   }
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawAll(document));
   drawAll(document);
