@@ -21,7 +21,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 WINDOW = 100
 LEAST_SEASON, MOST_SEASON = 20, 2000  # within which a season is the window
-FLOOR = 0.05  # of training's deviation: a level stretch does not make the next small step odd
+FLOOR = 0.2  # of training's deviation: a level stretch does not make the next small step odd
 FAR = 1e4  # deviations; what is farther counts as so far
 TINY = 1e-6
 LARGEST = 1e30
