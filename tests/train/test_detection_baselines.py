@@ -199,7 +199,7 @@ def test_what_is_odd_is_found() -> None:
     fitted = fit_detection_baselines(values, tokens, offsets, season=24)
     values[500, 1] = 8.0
     for name, score in fitted.scores(values, tokens, offsets).items():
-        assert name == "n-gram" or score.argmax() in (500, 524)  # the season after is odd too
+        assert name == "n-gram" or score[500] >= np.quantile(score, 0.98)
 
 
 # ---- together ----------------------------------------------------------------------------------------------
