@@ -16,6 +16,7 @@ LABELLED = {
     "auc": "AUC",
     "f1": "F1",
     "best_f1": "best F1",
+    "nab": "NAB",
     "alarms_per_day": "a day",
 }
 UNLABELLED = {
@@ -83,4 +84,6 @@ def _told(name: str, value: float | None) -> str:
         return f"{100 * value:.2f} %" if value < 0.01 else f"{100 * value:.1f} %"
     if name in AREAS:
         return f"{value:.3f}"
+    if name == "nab":
+        return f"{value:.1f}"
     return f"{value:,.0f}" if name != "alarms_per_day" or value >= 100 else f"{value:.3g}"

@@ -17,6 +17,7 @@ from gatework.report.words import count, percent
 
 # Pixels: of the lane of the scores, of a channel's, of the heading above each, of the two strips, of the axis.
 SCORE_PX, CHANNEL_PX, HEADING_PX, STRIP_PX, AXIS_PX = 150, 96, 30, 8, 46
+MAX_SPANS = 400  # runs of rows that are shaded; nearer ones could not be told apart
 CLIPPED = 6  # the lane of the scores ends at this many times the threshold
 ALARM, LABEL = "--bad", "--baseline-1"
 
@@ -146,7 +147,7 @@ def joined(found: list[tuple[int, int]], rows: int) -> list[tuple[int, int]]:
     >>> joined([(1, 2), (3, 3), (900, 950)], 1000)
     [(1, 3), (900, 950)]
     """
-    near, merged = rows / 400, list[tuple[int, int]]()
+    near, merged = rows / MAX_SPANS, list[tuple[int, int]]()
     for first, last in found:
         if merged and first - merged[-1][1] < near:
             merged[-1] = (merged[-1][0], last)

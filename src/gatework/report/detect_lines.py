@@ -11,7 +11,7 @@ from gatework.report.words import count, number, percent
 
 SHOWN = 6
 MAX_EXPECTED = 4  # templates that were expected instead
-MAX_EVENTS = 120  # of a session, those around the most surprising
+MAX_EVENTS = 60  # of a session, those around the most surprising
 
 
 def lines(page: Page, facts: DetectFacts) -> None:

@@ -218,7 +218,7 @@ def _adjusted(facts: DetectFacts) -> Html:
     random = facts.model.get("random_adjusted_f1")
     said = (
         f"Many papers count a labelled stretch as found whole when one {facts.unit} of it is in alarm. "
-        "Counted so, the detector’s F1 is "
+        "Counted so, at the threshold that suits the labels best, the detector’s F1 is "
     )
     ends = "That rewards chance, so do not judge by it."
     if random is not None:
@@ -227,7 +227,7 @@ def _adjusted(facts: DetectFacts) -> Html:
             f"{rank} the {value('f1', random)} that a score drawn at random reaches here. "
             "It rewards chance, so do not judge by it."
         )
-    plain = facts.model.get("f1")
+    plain = facts.model.get("best_f1")
     before = f" instead of {value('f1', plain)}" if plain is not None else ""
     words = f"{said}{value('f1', own)}{before}{', ' if random is not None else '. '}{ends}"
     shown = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gatework.report.words import NBSP, NONE, count, duration, moment, number, percent
+from gatework.report.words import MINUS, NBSP, NONE, count, duration, moment, number, percent
 
 NAMES = {
     "vus_pr": "VUS-PR",
@@ -16,6 +16,7 @@ NAMES = {
     "range_precision": "Range precision",
     "range_recall": "Range recall",
     "range_f1": "Range F1",
+    "nab": "NAB score",
     "adjusted_f1": "Point-adjusted F1",
     "random_adjusted_f1": "The same of a random score",
     "alarms": "Alarms",
@@ -25,7 +26,7 @@ NAMES = {
 }
 AREAS = ("vus_pr", "vus_roc", "average_precision", "auc")
 RANKING = (*AREAS, "best_f1")
-AT_THRESHOLD = ("precision", "recall", "f1", "range_precision", "range_recall", "range_f1")
+AT_THRESHOLD = ("precision", "recall", "f1", "range_precision", "range_recall", "range_f1", "nab")
 METHODS = {
     "forecast": "it says what it expects of a {unit} before seeing it; what it did not expect is an anomaly",
     "reconstruct": "it rebuilds the last {unit}s from a summary of them; what it cannot rebuild is an anomaly",
@@ -61,7 +62,9 @@ LABELLED = {
     "is a bound, not a result.",
     "range_f1": "Counted in stretches: how much of each labelled stretch is covered, and how much of each "
     "alarm lies in one (Tatbul et al. 2018). A long stretch counts as much as a short one.",
-    "adjusted_f1": "F1 after a labelled stretch counts as found whole when a single {unit} of it is in "
+    "nab": "Of the Numenta Anomaly Benchmark, standard profile, with the labelled stretches as windows: early "
+    "alarms count more, false ones cost. 100 is perfect, 0 is no alarm at all; it can be far below 0.",
+    "adjusted_f1": "Best F1 after a labelled stretch counts as found whole when a single {unit} of it is in "
     "alarm. It rewards chance; see the warning beside it.",
 }  # fmt: skip
 
@@ -81,6 +84,8 @@ def value(score: str, found: float | None) -> str:
         return NONE
     if score in AREAS:
         return f"{found:.3f}"
+    if score == "nab":
+        return f"{found:.1f}".replace("-", MINUS)
     if score == "alarm_share":
         return percent(found, 2 if found < 0.1 else 1)
     if score == "alarms_per_day":

@@ -110,6 +110,10 @@
   for (const select of document.querySelectorAll("select[data-zoom]")) {
     select.addEventListener("change", () => drawAll(select.closest(".stack")));
   }
+  for (const hit of document.querySelectorAll(".events .hit")) {
+    const box = hit.parentElement;
+    box.scrollTop = hit.offsetTop - box.clientHeight / 2;
+  }
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawAll(document));
   drawAll(document);
 })();
