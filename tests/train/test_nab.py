@@ -170,3 +170,9 @@ def test_what_cannot_be_scored_is_refused() -> None:
     for windows in ([(90, 100)], [(5, 4)], [(50, 59), (59, 70)], [(50, 59), (20, 30)]):
         with pytest.raises(DataError, match=r"file 0 is outside its 100 rows, or not behind"):
             nab_score([NabFile(np.zeros(100), windows)])
+
+
+def test_infinite_scores_are_highest() -> None:
+    score = at(100, 50)
+    score[50] = np.inf
+    assert nab_score([NabFile(score, [(50, 59)])]).score == 100

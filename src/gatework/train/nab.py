@@ -74,7 +74,7 @@ def nab_score(
     """Score of all files together at one threshold; the best one where none is given.
 
     Args:
-        files: scores are finite numbers, the more the odder; windows are in order and apart.
+        files: scores are not NaN, the more the odder; windows are in order and apart.
         profile: ``standard``, ``reward_low_FP`` or ``reward_low_FN``.
         threshold: an alarm is a score at or above it.
 
@@ -195,4 +195,4 @@ def _checked(file: NabFile, number: int) -> Array:
                 "or not behind the window before it. Give windows as first and last row, in order."
             )
         before = last
-    return score
+    return np.clip(score, -1e300, 1e300)
