@@ -212,11 +212,9 @@ class _FileReader:
             new: BinaryIO = open(self.path, "rb", buffering=0)  # noqa: SIM115 first, before any rotation
         except OSError:
             return  # gone again: the next look tells
-        waiting = [(self.path, new)]
+        waiting = [*files_between(self.path, self.file, new), (self.path, new)]
         try:
             yield from self._to_end()
-            known = {os.fstat(f.fileno()).st_ino for f in (self.file, new)}
-            waiting[:0] = files_between(self.path, known, self.changed_ns)
             while waiting:
                 self.file.close()
                 self._use(waiting[0][1], waiting[0][0])

@@ -67,13 +67,13 @@ def find_moved(
     return max(found)[2] if found else None
 
 
-def files_between(path: Path, known: set[int], changed_ns: int) -> list[tuple[Path, BinaryIO]]:
-    """Files of later rotations than that of the file which last changed at ``changed_ns``, opened.
+def files_between(path: Path, old: BinaryIO, new: BinaryIO) -> list[tuple[Path, BinaryIO]]:
+    """Files of the rotations between two open ones, opened, the oldest first.
 
-    By name: ``app.log.1`` or ``app.log-20240101`` of ``app.log``, not packed; by time of change, the
-    oldest first; without the inodes that are ``known``.
+    By name: ``app.log.1`` or ``app.log-20240101`` of ``app.log``, not packed; and by time of change.
     """
     pattern = re.compile(re.escape(path.name) + r"[.-]\d[\dT:_.-]*")
+    first, last = (os.fstat(file.fileno()) for file in (old, new))
     between = []
     with os.scandir(path.absolute().parent) as entries:
         for entry in entries:
@@ -81,10 +81,11 @@ def files_between(path: Path, known: set[int], changed_ns: int) -> list[tuple[Pa
                 continue
             file = open(entry.path, "rb", buffering=0)  # noqa: SIM115
             state = os.fstat(file.fileno())  # of what is open, whatever its name is by now
-            packed = file.read(2) == b"\x1f\x8b"
-            if state.st_ino in known or state.st_mtime_ns <= changed_ns or packed:
+            other = state.st_ino not in (first.st_ino, last.st_ino)
+            timely = first.st_mtime_ns < state.st_mtime_ns <= last.st_mtime_ns
+            if other and timely and file.read(2) != b"\x1f\x8b":
+                between.append((state.st_mtime_ns, Path(entry.path), file))
+            else:
                 file.close()
-                continue
-            between.append((state.st_mtime_ns, Path(entry.path), file))
     between.sort(key=lambda found: found[0])
     return [(name, file) for _, name, file in between]
