@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gatework.errors import GateworkError as GateworkError
     from gatework.nn.acceleration import accelerate as accelerate
     from gatework.tasks.classify import SequenceClassifier as SequenceClassifier
+    from gatework.tasks.detect import AnomalyDetector as AnomalyDetector
     from gatework.tasks.forecast import Forecaster as Forecaster
     from gatework.tasks.registry import load as load
     from gatework.tasks.regress import SequenceRegressor as SequenceRegressor
@@ -33,6 +34,7 @@ if "torch" not in sys.modules:
 # The public names, listed once: name -> module.  Nothing is imported before it is asked for, so that
 # `gatework --help` and `import gatework` do not pay for torch.
 _PUBLIC = {
+    "AnomalyDetector": "gatework.tasks.detect",
     "Forecaster": "gatework.tasks.forecast",
     "GateworkError": "gatework.errors",
     "SequenceClassifier": "gatework.tasks.classify",
@@ -44,6 +46,7 @@ _PUBLIC = {
 }
 
 __all__ = [
+    "AnomalyDetector",
     "Forecaster",
     "GateworkError",
     "SequenceClassifier",

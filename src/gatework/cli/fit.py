@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gatework.cli import fit_detect as detecting
 from gatework.cli import fit_labelled as labelled
 from gatework.cli.common import DATA, Debug, Quiet, data_option, parse_split
 from gatework.cli.options import with_config_options
@@ -144,6 +145,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "forecast": forecast,
     "classify": labelled.classify,
     "regress": labelled.regress,
+    "detect": detecting.detect,
     "tag": labelled.tag,
 }
 # task -> its options of the panel "Data" as keywords of its `fit`; `compare` takes the same options
@@ -151,5 +153,6 @@ ROLES: dict[str, Callable[..., dict[str, Any]]] = {
     "forecast": forecast_roles,
     "classify": labelled.roles,
     "regress": labelled.roles,
+    "detect": detecting.roles,
     "tag": labelled.roles,
 }

@@ -35,6 +35,11 @@ TASKS = {
         "gatework.tasks.labelled_config:RegressConfig",
         "a number for sequences of any kind",
     ),
+    "detect": Entry(
+        "gatework.tasks.detect:AnomalyDetector",
+        "gatework.tasks.detect_config:DetectConfig",
+        "what is normal in measurements, events or logs, to alarm at what is not",
+    ),
     "tag": Entry(
         "gatework.tasks.tag:SequenceTagger",
         "gatework.tasks.labelled_config:TagConfig",

@@ -1,0 +1,153 @@
+"""From residuals to one score a row: surprise by channel, adapted, joined, smoothed, and set against held-out rows.
+
+.. code-block:: text
+
+    s[c]  = -ln p of channel c's residual                              Tails
+    a[c]  = s[c] / max(1, m[c])     m[c]: moving mean of min(s[c], 60), of the rows before
+    S     = mean of the k largest a[c]                                 k = round(sqrt(number of channels))
+    E     = E + (S - E) * 2 / (span + 1)
+    score = -log10 P(E >= this, of held-out rows)                      RowTail
+
+A calibrated channel has s = 1 in the mean.  One that drifted away from its training part is surprising all the
+time; dividing by its usual surprise silences it without a new fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from gatework.runtime.tails import RowTail, Tails
+
+Array = npt.NDArray[np.float64]
+MOST = 60.0  # nats that a single surprise adds to a channel's mean at most
+CHUNK = 256
+
+
+@dataclass(frozen=True)
+class Joining:
+    """How channels and rows become one number."""
+
+    top: int  # k
+    span: float  # rows of the smoothing; 1: none
+    adapt: (
+        float  # rows after which half of a channel's usual surprise is forgotten; 0: never adapted
+    )
+    constant: float  # nats of a constant channel that has another value
+
+
+class ScoreState:
+    """What the scores of one series remember."""
+
+    def __init__(self, columns: int) -> None:
+        self.usual = np.ones(columns)
+        self.level = 0.0
+        self.rows = 0
+
+    def snapshot(self) -> dict[str, Any]:
+        """What :meth:`restore` goes on from."""
+        return {
+            "usual": self.usual.copy(),
+            "level": np.array([self.level]),
+            "rows": np.array([self.rows]),
+        }
+
+    def restore(self, found: Mapping[str, Any]) -> None:
+        """Go on from a snapshot; ValueError when it is of other columns."""
+        if found["usual"].shape != self.usual.shape:
+            raise ValueError(f"usual has shape {found['usual'].shape}")
+        self.usual = np.array(found["usual"], float)
+        self.level, self.rows = float(found["level"][0]), int(found["rows"][0])
+
+
+class Surprise(NamedTuple):
+    """n rows."""
+
+    adapted: Array  # (n, X)
+    joined: Array  # (n,) E
+
+
+class Scoring:
+    """Scores of rows from what a network told of them; never changes."""
+
+    def __init__(self, tails: Tails, joining: Joining, row_tail: RowTail | None = None) -> None:
+        self.tails, self.joining, self.row_tail = tails, joining, row_tail
+        self._forget = 1 - 0.5 ** (1 / joining.adapt) if joining.adapt else 0.0
+        self._weight = 2 / (joining.span + 1)
+
+    def state(self, columns: int) -> ScoreState:
+        """Before the first row; ``columns`` with the constant channels."""
+        return ScoreState(columns)
+
+    def surprise(
+        self, residuals: Array, changed: npt.NDArray[np.bool_], state: ScoreState
+    ) -> Surprise:
+        """Surprise of n successive rows; ``state`` moves on."""
+        s = self.tails(residuals)
+        if changed.shape[1]:
+            s = np.concatenate([s, changed * self.joining.constant], 1)
+        adapted = self._adapted(s, state) if self._forget else s
+        found = self._smoothed(self._top(adapted), state)
+        state.rows += len(s)
+        return Surprise(adapted, found)
+
+    def joined(self, residuals: Array, changed: npt.NDArray[np.bool_]) -> Array:
+        """``(n,)`` surprise of rows on their own: neither adapted nor smoothed."""
+        s = self.tails(residuals)
+        if changed.shape[1]:
+            s = np.concatenate([s, changed * self.joining.constant], 1)
+        return self._top(s)
+
+    def score(self, joined: Array) -> Array:
+        """Scores of joined surprises."""
+        assert self.row_tail is not None
+        found: Array = self.row_tail(joined)
+        return found
+
+    def _top(self, s: Array) -> Array:
+        k, X = self.joining.top, s.shape[1]
+        if X == 1:
+            return s[:, 0]
+        if k == 1:
+            return np.asarray(s.max(1))
+        if k < X:
+            s = np.partition(s, X - k, axis=1)[:, X - k :]
+        return np.asarray(s.sum(1) / min(k, X))
+
+    def _adapted(self, s: Array, state: ScoreState) -> Array:
+        a, usual = self._forget, state.usual
+        if len(s) == 1:
+            out = s / np.maximum(usual, 1.0)
+            state.usual = usual + a * (np.minimum(s[0], MOST) - usual)
+            return out
+        out = np.empty_like(s)
+        for first in range(0, len(s), CHUNK):
+            part = s[first : first + CHUNK]
+            # usual before row t: (1-a)^t usual + a sum over i < t of (1-a)^(t-1-i) min(s_i, most)
+            t = np.arange(len(part) + 1)[:, None]
+            kept = (1 - a) ** t
+            summed = np.cumsum(np.minimum(part, MOST) / kept[1:], axis=0)
+            before = np.concatenate([usual[None], kept[1:] * (usual + a * summed)])
+            out[first : first + CHUNK] = part / np.maximum(before[:-1], 1.0)
+            usual = before[-1]
+        state.usual = usual
+        return out
+
+    def _smoothed(self, joined: Array, state: ScoreState) -> Array:
+        w = self._weight
+        if w == 1.0:
+            return joined
+        level = state.level if state.rows else 1.0
+        if len(joined) == 1:
+            state.level = level + (float(joined[0]) - level) * w
+            return np.array([state.level])
+        out = joined.tolist()
+        for i, s in enumerate(out):
+            level += (s - level) * w
+            out[i] = level
+        state.level = level
+        return np.array(out)

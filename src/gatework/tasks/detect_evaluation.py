@@ -1,0 +1,122 @@
+"""Scores of a detector beside the simple ones, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from gatework.data.observations import BoolArray, FloatArray, Observations
+from gatework.tasks.detect_answers import Scored
+from gatework.train.detection import labelled_scores, unlabelled_scores, verdict
+
+
+@dataclass(frozen=True)
+class DetectEvaluation:
+    """What ``evaluate`` found; ``content`` is what ``metrics.json`` has under ``evaluation``."""
+
+    content: dict[str, Any]
+
+    @property
+    def model(self) -> dict[str, Any]:
+        """Scores of the detector, under ``overall``."""
+        found: dict[str, Any] = self.content["model"]
+        return found
+
+    @property
+    def baselines(self) -> dict[str, dict[str, Any]]:
+        """Scores of the simple detectors."""
+        found: dict[str, dict[str, Any]] = self.content["baselines"]
+        return found
+
+    @property
+    def verdict(self) -> str:
+        """Whether the detector beats every simple one, in one plain sentence."""
+        return str(self.content["verdict"])
+
+    def __getitem__(self, score: str) -> float:
+        """One of the detector's scores, such as ``vus_pr``."""
+        return float(self.model["overall"][score])
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        return self.content
+
+    def frame(self) -> pl.DataFrame:
+        """One row for the detector and each simple one, one column per score."""
+        rows = {"detector": self.model, **self.baselines}
+        return pl.DataFrame([{"scores of": name, **row["overall"]} for name, row in rows.items()])
+
+    def __str__(self) -> str:
+        with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_hide_dataframe_shape=True, float_precision=4):
+            return f"{self.frame()}\n{self.verdict}"
+
+
+def evaluate_scores(
+    found: Observations,
+    scored: Scored,
+    others: dict[str, FloatArray],
+    marked: BoolArray,
+    *,
+    held: BoolArray,
+    sessions: bool,
+    independent: bool,
+    cutoffs: dict[str, float] | None,
+    keep: Callable[[dict[str, float]], None],
+    seed: int,
+) -> dict[str, Any]:
+    """Scores of the marked rows or sessions, of the detector and of the simple detectors ``others``.
+
+    A simple detector alarms above the level that as many held-out rows exceed as the detector's own threshold
+    lets through; ``cutoffs`` are the levels of an earlier call, which ``keep`` was given.
+    """
+    if sessions:
+        first = found.offsets[:-1]
+        marked, held = marked[first], held[first]
+        offsets = np.array([0, int(marked.sum())])
+    else:
+        rows = np.flatnonzero(marked)
+        offsets = np.searchsorted(rows, found.offsets).astype(np.int64)
+    loose = sessions or independent
+    labels = None if found.labels is None else found.labels[marked]
+    labelled = labels is not None and bool(labels.any()) and not bool(labels.all())
+    seconds = found.seconds()
+    if cutoffs is None or set(cutoffs) != set(others):
+        base = held if held.any() else ~marked if (~marked).any() else marked
+        share = max(float(scored.alarm[base].mean()), 1 / max(int(base.sum()), 1))
+        cutoffs = {n: float(np.quantile(s[base], 1 - share)) for n, s in others.items()}
+        keep(cutoffs)
+
+    def scores(score: FloatArray, alarm: BoolArray) -> dict[str, Any]:
+        plain = unlabelled_scores(
+            score[marked], alarm[marked], offsets, seconds=seconds, independent=loose
+        )
+        if not labelled:
+            return {"overall": plain}
+        assert labels is not None
+        told = labelled_scores(
+            score[marked],
+            labels,
+            alarm[marked],
+            offsets,
+            seconds=seconds,
+            seed=seed,
+            independent=loose,
+        )
+        return {"overall": plain | told}
+
+    model = scores(scored.score, scored.alarm)
+    baselines = {n: scores(s, s > cutoffs[n]) for n, s in others.items()}
+    main = "alarm_share" if not labelled else "average_precision" if loose else "vus_pr"
+    return {
+        "rows": int(marked.sum()),
+        "series": len(found.names),
+        "labelled": labelled,
+        "unit": "session" if sessions else "row",
+        "model": model,
+        "baselines": baselines,
+        "verdict": verdict(model["overall"], baselines, main),
+    }
