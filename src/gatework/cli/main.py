@@ -23,6 +23,7 @@ COMMANDS = {
     "fit": ("gatework.cli.fit", "Train a model on data and judge it: fit TASK DATA -o MODEL"),
     "predict": ("gatework.cli.predict", "Foretell what a saved model says of new data"),
     "evaluate": ("gatework.cli.evaluate", "Score a saved model on data that hold the truth"),
+    "watch": ("gatework.cli.watch", "Rows as they come, alarms as they begin: watch MODEL [FILE]"),
     "inspect": (
         "gatework.cli.inspect",
         "Look inside a model: gates, memory, gradients, what counts",
