@@ -65,8 +65,10 @@ def read_log(
     Raises DataError for a file that is no log: empty, binary, damaged, or UTF-16.
     """
     path = Path(path)
+    sample = _sample(path)
+    if not sample:
+        raise DataError(f"{path}: holds no lines. Give a log with one entry a line.")
     if reader is None:
-        sample = _sample(path)
         reader = LineReader.fit(sample, session=session, year=year)
     year = year if year is not None else reader.year
     if templates is None:
@@ -80,8 +82,6 @@ def read_log(
     made = _Columns(fresh, templates)
     for numbers, lines in line_blocks(path, rows):
         made.add(numbers, lines)
-    if not made.lines:
-        raise DataError(f"{path}: holds no lines. Give a log with one entry a line.")
     return made.data()
 
 
@@ -213,14 +213,13 @@ def _messages(path: Path, rows: int | None, reader: LineReader) -> Iterator[str]
 
 def _open(path: Path) -> IO[bytes]:
     try:
-        file = open(path, "rb")  # noqa: SIM115
+        if path.suffix == ".gz":
+            return cast("IO[bytes]", gzip.open(path, "rb"))
+        return open(path, "rb")
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file. Check the path.") from None
     except IsADirectoryError:
         raise DataError(f"{path}: is a folder. Name a log file in it.") from None
-    if path.suffix == ".gz":
-        return cast("IO[bytes]", gzip.GzipFile(fileobj=file))
-    return file
 
 
 def _chunks(file: IO[bytes], path: Path) -> Iterator[bytes]:
