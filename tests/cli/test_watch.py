@@ -268,7 +268,7 @@ def test_lines_that_are_no_rows_are_told_and_counted(watch: Watch, tmp_path: Pat
         f"{path}, line 6: 'odd' is no number. It is passed over; later ones are only" in found.err
     )
     assert found.err.count("'odd'") == 1
-    assert "43 lines passed over (42 number, 1 length)" in found.err
+    assert "43 lines passed over (number: 42, length: 1)" in found.err
     assert watch(path, "--no-follow", "--quiet").err == ""
 
 

@@ -205,7 +205,12 @@ class Watch:
         if self._kept.parser is not None:
             if self._parser is None:
                 self._use(None)
-            self._parser.restore(self._kept.parser)
+            try:
+                self._parser.restore(self._kept.parser)
+            except (KeyError, ValueError, TypeError):
+                raise DataError(
+                    f"{self._state}: is a state of another version. Remove it to begin anew."
+                ) from None
         self._warming = False if self._stream.rows else None
 
     def _save(self, last: bool = False) -> None:

@@ -57,8 +57,9 @@ def alarm_text(alarm: Any, what: str, line: int | None, time_text: TimeText) -> 
     if what != "begin" and first != last:
         score = f"peak in row {alarm.peak_row:,}, {score}"
     parts.append(score)
-    if channels := "; ".join(_channel(alarm, name, share) for name, share in alarm.channels[:3]):
-        parts.append(channels)
+    named = [c for n, c in enumerate(alarm.channels[:3]) if n == 0 or c[1] >= 0.01]
+    if named:
+        parts.append("; ".join(_channel(alarm, name, share) for name, share in named))
     return "  ".join(parts)
 
 
@@ -120,5 +121,5 @@ class PassedOver:
         if not self.counts:
             return ""
         total = self.counts.total()
-        kinds = ", ".join(f"{n:,} {kind}" for kind, n in self.counts.most_common())
+        kinds = ", ".join(f"{kind}: {n:,}" for kind, n in self.counts.most_common())
         return f"{total:,} line{'s' if total > 1 else ''} passed over ({kinds})"
