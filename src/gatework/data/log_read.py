@@ -18,6 +18,7 @@ from gatework.data.log_templates import LogTemplates
 from gatework.errors import DataError
 
 _CHUNK = 1 << 20  # bytes read at once
+_FEW = 64  # texts up to which Python reads numbers faster than polars
 Int64s = np.ndarray[Any, np.dtype[np.int64]]
 Float64s = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -136,10 +137,21 @@ def parameter_numbers(parameters: Sequence[Sequence[str]]) -> tuple[Int64s, Floa
     """
     offsets = np.zeros(len(parameters) + 1, dtype=np.int64)
     np.cumsum([len(p) for p in parameters], out=offsets[1:])
-    flat = pl.Series([text for p in parameters for text in p], dtype=pl.String)
+    texts = [text for p in parameters for text in p]
+    if len(texts) <= _FEW:  # of a line alone, 100 times faster
+        return offsets, np.array([_number(t) for t in texts], dtype=np.float64)
+    flat = pl.Series(texts, dtype=pl.String)
     numbers = flat.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy().copy()
     numbers[~np.isfinite(numbers)] = np.nan
     return offsets, numbers
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text) if text.isascii() and "_" not in text else np.nan
+    except ValueError:
+        return np.nan
+    return number if np.isfinite(number) else np.nan
 
 
 class _Columns:
