@@ -100,6 +100,9 @@ class AlarmGrouper:
         time: int | None = None,
     ) -> tuple[bool, list[AlarmEvent]]:
         """One row: whether it is in an alarm, and the events that began, changed or ended with it."""
+        if self._event is None and not self._on and row >= self._next and not score > threshold:
+            self._next = row + 1  # as most rows are: nothing was there and nothing begins
+            return False, []
         alarm, events = self.extend(
             row,
             np.array([score], np.float64),
@@ -132,6 +135,7 @@ class AlarmGrouper:
         Raises:
             ValueError: shapes that do not fit, or rows that go back.
         """
+        scores, thresholds = np.asarray(scores, np.float64), np.asarray(thresholds, np.float64)
         n = len(scores)
         self._check(first_row, n, thresholds, quiet, shares, times)
         if n == 0:

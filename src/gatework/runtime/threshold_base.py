@@ -14,11 +14,12 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 # Scores are -log10 of a tail probability: where there is nothing to measure, tails fall by e in this.
+LARGEST = 1e12  # no number of a threshold is larger
 UNIT_TAIL = 1 / math.log(10)
 
 # Which alarms may be of ordinary rows; a threshold that learned from none of them would fall for ever:
 ALLOWED = 1.5  # as many, times the risk
-MOST_ALLOWED = 10.0  # as many at once
+MOST_ALLOWED = 10  # as many at once
 FAR = 4.0  # times the mean excess beyond the threshold: 2 % of an exponential tail are farther
 
 
@@ -109,8 +110,8 @@ class FixedThreshold(Threshold):
 
     kind = "fixed"
 
-    def __init__(self, value: float, *, adapt: bool = True) -> None:
-        super().__init__(adapt=adapt)
+    def __init__(self, value: float) -> None:
+        super().__init__(adapt=False)
         self._value = float(value)
 
     @property
@@ -120,12 +121,6 @@ class FixedThreshold(Threshold):
     @property
     def text(self) -> str:
         return f"Alarm above a fixed score of {self._value:.3g}."
-
-    def update(self, score: float) -> float:
-        return self._value
-
-    def extend(self, scores: Array) -> Array:
-        return np.full(np.shape(scores), self._value)
 
     def _learn(self, scores: list[float]) -> list[float]:
         return [self._value] * len(scores)
@@ -141,7 +136,7 @@ class FixedThreshold(Threshold):
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], adapt: bool) -> FixedThreshold:
-        return cls(number(data, "value"), adapt=adapt)
+        return cls(number(data, "value"))
 
 
 def number(
@@ -151,12 +146,12 @@ def number(
     found = data.get(key)
     if isinstance(found, bool) or not isinstance(found, (int, float)):
         raise ValueError(f"{key!r} of a threshold must be a number; got {found!r:.80}")
-    if not (abs(found) <= 1e300 and low <= found <= high):
+    if not (abs(found) <= LARGEST and low <= found <= high):
         raise ValueError(f"{key!r} of a threshold must be from {low:g} to {high:g}; got {found!r}")
     return float(found)
 
 
-def whole(data: Mapping[str, Any], key: str, low: int, high: int) -> int:
+def whole(data: Mapping[str, Any], key: str, low: float, high: float) -> int:
     """The whole number ``data[key]`` from ``low`` to ``high``; ValueError otherwise."""
     found = number(data, key, low, high)
     if found != int(found):

@@ -25,6 +25,7 @@ import numpy as np
 from gatework.runtime.threshold_base import (
     ALLOWED,
     FAR,
+    LARGEST,
     MOST_ALLOWED,
     Array,
     Threshold,
@@ -37,7 +38,7 @@ from gatework.runtime.threshold_base import (
 )
 
 LARGEST_MEMORY = 1_000_000
-LOWEST = -1e300
+LOWEST = -LARGEST
 HIGHEST = 100  # scores that the tail is measured on, and twice the threshold's place
 RENEWED = 0.05  # share of the scores, before the tail is measured again
 KEPT = 1_500  # of the highest scores, that a model keeps as they are
@@ -55,12 +56,14 @@ class ConformalThreshold(Threshold):
         self.window: deque[float] = deque()  # in the order in which they came
         self._top: list[float] = []  # those of the window that are at least _cut, rising
         self._cut = LOWEST
+        self._most = 0  # of them, before they are chosen anew
         self._reach = 0.0  # the score up to which an alarm may be of an ordinary row
         self._calm = 0.0  # the score below which an alarm is over
         self._level = 0.0  # the threshold while the scores are too few for the risk
         self._fresh = 0  # scores since then
         self._above = False  # since an alarm no row was calm
-        self._allowed = 1.0  # alarms that may still join
+        self._cost = math.ceil(1 / (ALLOWED * risk))  # rows that make up for an alarm
+        self._credit = self._cost  # rows that no alarm joined in
 
     @classmethod
     def fitted(cls, scores: Array, risk: float, memory: int, *, adapt: bool) -> ConformalThreshold:
@@ -104,21 +107,22 @@ class ConformalThreshold(Threshold):
     def _learn(self, scores: list[float]) -> list[float]:
         window, memory, out = self.window, self.memory, []
         top, cut, value = self._top, self._cut, self.value
-        above, allowed, earned = self._above, self._allowed, ALLOWED * self.risk
+        above, credit, cost, most = self._above, self._credit, self._cost, MOST_ALLOWED * self._cost
         fresh, rank = self._fresh, self._rank()
         for score in scores:
             out.append(value)
             if score > value:
-                if above or allowed < 1 or score > self._reach:
+                if above or credit < cost or score > self._reach:
                     above = True
                     continue
                 above = True
-                allowed -= 1
+                credit -= cost
             elif score == score:
                 if score > self._reach or (above and score > self._calm):
                     continue
                 above = False
-                allowed = min(allowed + earned, MOST_ALLOWED)
+                if credit < most:
+                    credit += 1
             else:
                 continue
             window.append(score)
@@ -135,14 +139,14 @@ class ConformalThreshold(Threshold):
             fresh += 1
             if changed:
                 rank = self._rank()
-                if not max(rank, 1) <= len(top) <= 4 * rank + 2 * HIGHEST:
+                if not max(rank, 1) <= len(top) <= self._most:
                     self._sort()
                     top, cut = self._top, self._cut
                 value = top[-rank] if rank else self._level
             if fresh > len(window) * RENEWED:
                 self._measure()
                 value, fresh = self.value, 0
-        self._above, self._allowed, self._fresh = above, allowed, fresh
+        self._above, self._credit, self._fresh = above, credit, fresh
         return out
 
     def _sort(self) -> None:
@@ -152,6 +156,7 @@ class ConformalThreshold(Threshold):
         place = len(ordered) - 2 * rank - HIGHEST
         self._cut = float(ordered[place]) if place > 0 else LOWEST
         self._top = ordered[ordered >= self._cut].tolist()
+        self._most = 2 * len(self._top) + HIGHEST  # ties may make it long
 
     def _measure(self) -> None:
         """How far the tail reaches, were it exponential."""
@@ -174,12 +179,13 @@ class ConformalThreshold(Threshold):
     def _beside(self) -> dict[str, Any]:
         return {
             "cut": self._cut,
+            "most": self._most,
             "reach": self._reach,
             "calm": self._calm,
             "level": self._level,
             "fresh": self._fresh,
             "above": self._above,
-            "allowed": self._allowed,
+            "credit": self._credit,
         }
 
     def _kept(self) -> dict[str, Any]:
@@ -211,7 +217,7 @@ class ConformalThreshold(Threshold):
         if not values:
             raise ValueError("'window' of a threshold must hold a number")
         self.window = deque(values)
-        self._cut = number(state, "cut")
+        self._cut, self._most = number(state, "cut"), whole(state, "most", 0, 3 * LARGEST_MEMORY)
         self._top = sorted(value for value in values if value >= self._cut)
         if len(self._top) < max(self._rank(), 1):
             raise ValueError("'cut' of a threshold must be below what the risk needs")
@@ -219,7 +225,7 @@ class ConformalThreshold(Threshold):
         self._level = number(state, "level")
         self._fresh = whole(state, "fresh", 0, LARGEST_MEMORY)
         self._above = truth(state, "above")
-        self._allowed = number(state, "allowed", 0, MOST_ALLOWED)
+        self._credit = whole(state, "credit", 0, MOST_ALLOWED * self._cost)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], adapt: bool) -> ConformalThreshold:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from gatework.runtime.threshold_base import UNIT_TAIL, Array, Threshold, number, numbers
+from gatework.runtime.threshold_base import LARGEST, UNIT_TAIL, Array, Threshold, number, numbers
 from gatework.runtime.threshold_rate import count_ranges
 
 WINDOW = 2_100
@@ -63,7 +63,7 @@ class DynamicThreshold(Threshold):
         value, new, out = self._value, self._new, []
         for score in scores:
             out.append(value)
-            if score != score:
+            if not abs(score) < LARGEST:
                 continue
             new.append(score)
             if len(new) == EVERY:

@@ -1,4 +1,4 @@
-"""Thresholds from what lies beyond a high level: extreme values on a stream (SPOT), and with a moving mean.
+"""Thresholds from what lies beyond a high level: extreme value theory on a stream (SPOT).
 
 Siffer, Fouque, Termier & Largouët (2017), *Anomaly detection in streams with extreme value theory*, KDD.  With
 N peaks beyond the level t among n rows, their excess fitted by a generalised Pareto distribution, a score of
@@ -30,6 +30,7 @@ from gatework.runtime.gpd import excess_at, fit_gpd
 from gatework.runtime.threshold_base import (
     ALLOWED,
     FAR,
+    LARGEST,
     MOST_ALLOWED,
     UNIT_TAIL,
     Array,
@@ -45,7 +46,6 @@ PEAKS = 2_000
 PEAK_SHARE = 0.02
 FEWEST_PEAKS = 20
 GROWTH = 0.05  # of the peaks, before they are fitted again
-LARGEST_DEPTH = 100_000
 GOLDEN = 0.6180339887498949  # steps of it fill an interval evenly, however many are taken
 
 Self = TypeVar("Self", bound="EvtThreshold")
@@ -61,13 +61,15 @@ class EvtThreshold(Threshold):
         self.risk = risk
         self.level = level
         self.peaks: deque[float] = deque(maxlen=PEAKS)
-        self._n = 0.0  # rows that the peaks stand for
+        self._n = 0.0  # rows that the peaks stand for, up to the last peak
+        self._rows = 0  # rows since then
         self._xi, self._sigma = 0.0, UNIT_TAIL
         self._z = level
         self._fresh = 0  # peaks since the last fit
         self._fitted_n = 0.0  # rows at the last fit
         self._above = False  # since an alarm no row was below the level
-        self._allowed = 1.0  # alarms that may still be taken for ordinary ones
+        self._cost = math.ceil(1 / (ALLOWED * risk))  # rows that make up for an alarm
+        self._credit = self._cost  # rows that no alarm was taken for an ordinary one in
         self._owed = 0  # peaks to be drawn in their place
         self._drawn = 0
 
@@ -97,7 +99,7 @@ class EvtThreshold(Threshold):
 
     def _learn(self, scores: list[float]) -> list[float]:
         level, z, out = self.level, self._z, []
-        rows, due, above = 0, self._due(), self._above
+        rows, due, above = 0, self._due(), self._above  # rows since the last peak or alarm here
         for score in scores:
             out.append(z)
             if score > z:
@@ -106,6 +108,7 @@ class EvtThreshold(Threshold):
                     self._count(rows)
                     rows = 0
                     self._alarm(score - z)
+                    due = self._due()
                 continue
             if score > level:
                 if above:  # of the same anomaly
@@ -129,32 +132,37 @@ class EvtThreshold(Threshold):
         return out
 
     def _due(self) -> int:
-        """Rows after which z is worked out anew even without a peak: a quarter more than at the last fit."""
-        return max(math.ceil(1.25 * self._fitted_n - self._n), 1)
+        """Rows from here after which z is worked out anew without a peak: a quarter more than at the last."""
+        return max(math.ceil(1.25 * self._fitted_n - self._n), 1) - self._rows
 
     def _count(self, rows: int) -> None:
-        self._n += rows
-        self._allowed = min(self._allowed + ALLOWED * self.risk * rows, MOST_ALLOWED)
+        # whole numbers, so that the cut into blocks does not change the last bit
+        self._rows += rows
+        self._credit = min(self._credit + rows, MOST_ALLOWED * self._cost)
 
     def _alarm(self, beyond: float) -> None:
         scale = self._sigma + self._xi * (self._z - self.level)
-        if self._allowed >= 1 and beyond <= FAR * scale:
-            self._allowed -= 1
+        if self._credit >= self._cost and beyond <= FAR * scale:
+            self._credit -= self._cost
             self._owed += 1
 
     def _add(self, excess: float) -> None:
+        self._n += self._rows
+        self._rows = 0
         if len(self.peaks) == PEAKS:
             self._n -= self._n / PEAKS
         self.peaks.append(excess)
         self._fresh += 1
 
     def _fit(self) -> None:
+        self._n += self._rows
+        self._rows = 0
         if self.adapt:
             self._draw()
         peaks = np.array(self.peaks)
         if len(peaks):
             self._xi, self._sigma = fit_gpd(peaks)
-        share = self.risk * self._n / max(len(peaks), 1)
+        share = max(self.risk * self._n / max(len(peaks), 1), 1e-15)
         z = self.level + (excess_at(share, self._xi, self._sigma) if share < 1 else 0.0)
         self._z = min(z, 1e9)
         self._fresh, self._fitted_n = 0, self._n
@@ -184,113 +192,28 @@ class EvtThreshold(Threshold):
             "fresh": self._fresh,
             "fitted_n": self._fitted_n,
             "above": self._above,
-            "allowed": self._allowed,
+            "rows": self._rows,
+            "credit": self._credit,
             "owed": self._owed,
             "drawn": self._drawn,
         }
 
     def _set(self, state: Mapping[str, Any]) -> None:
         self.peaks = deque(numbers(state, "peaks", PEAKS, 0.0), maxlen=PEAKS)
-        self._n = number(state, "n", 0, 1e15)
+        self._n = number(state, "n", 0, LARGEST)
         self._xi, self._sigma = number(state, "xi", -1, 1), number(state, "sigma", 0, 1e9)
         self._z = number(state, "z", self.level, 1e9)
         self._fresh = whole(state, "fresh", 0, PEAKS)
-        self._fitted_n = number(state, "fitted_n", 0, 1e15)
+        self._fitted_n = number(state, "fitted_n", 0, LARGEST)
         self._above = truth(state, "above")
-        self._allowed = number(state, "allowed", 0, MOST_ALLOWED)
+        self._rows = whole(state, "rows", 0, LARGEST)
+        self._credit = whole(state, "credit", 0, MOST_ALLOWED * self._cost)
         self._owed = whole(state, "owed", 0, 1_000_000)
         self._drawn = whole(state, "drawn", 0, 1_000_000)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], adapt: bool) -> EvtThreshold:
         return cls(number(data, "risk", 1e-12, 0.5), number(data, "level"), adapt=adapt)
-
-
-class DriftThreshold(EvtThreshold):
-    """The same on a score minus the mean of the last ``depth`` scores without an alarm (DSPOT, section 4.4)."""
-
-    kind = "dspot"
-
-    def __init__(self, risk: float, level: float, *, adapt: bool = True) -> None:
-        super().__init__(risk, level, adapt=adapt)
-        self.last: deque[float] = deque()
-        self._sum = 0.0
-        self._turn = 0  # scores since the sum was made anew
-
-    @classmethod
-    def fitted(cls: type[Self], scores: Array, risk: float, *, adapt: bool, depth: int) -> Self:
-        depth = max(min(depth, len(scores) // 2), 1)
-        sums = np.concatenate([[0.0], np.cumsum(scores)])
-        means = (sums[depth:-1] - sums[: -depth - 1]) / depth
-        above = scores[depth:] - means if len(means) else scores - scores.mean()
-        made = cls(risk, peak_level(above, risk), adapt=adapt)
-        assert isinstance(made, DriftThreshold)
-        made._begin(above)
-        made.last.extend(scores[-depth:].tolist())
-        made._sum = math.fsum(made.last)
-        return made
-
-    @property
-    def value(self) -> float:
-        return self._sum / len(self.last) + self._z
-
-    @property
-    def text(self) -> str:
-        return (
-            f"Alarm above {self._z:.3g} more than the mean score of the last {len(self.last):,} rows without "
-            f"an alarm, which {one_in(self.risk)} ordinary rows should exceed (extreme values with drift, "
-            "DSPOT)."
-        )
-
-    def _learn(self, scores: list[float]) -> list[float]:
-        level, z, out = self.level, self._z, []
-        last, depth, total = self.last, len(self.last), self._sum
-        rows, due, above = 0, self._due(), self._above
-        for score in scores:
-            mean = total / depth
-            out.append(mean + z)
-            if score > mean + z:
-                if not above:
-                    above = True
-                    self._count(rows)
-                    rows = 0
-                    self._alarm(score - mean - z)
-                continue
-            if score != score or (above and score - mean > level):
-                continue
-            above = False
-            total += score - last.popleft()
-            last.append(score)
-            self._turn += 1
-            if self._turn >= depth:  # what rounding leaves does not add up
-                total, self._turn = math.fsum(last), 0
-            rows += 1
-            if score - mean > level:
-                self._count(rows)
-                rows = 0
-                self._add(score - mean - level)
-                if self._fresh >= GROWTH * len(self.peaks):
-                    self._fit()
-                    z = self._z
-                due = self._due()
-            elif rows >= due:
-                self._count(rows)
-                self._fit()
-                rows, z, due = 0, self._z, self._due()
-        self._count(rows)
-        self._above, self._sum = above, total
-        return out
-
-    def _state(self) -> dict[str, Any]:
-        return {**super()._state(), "last": list(self.last), "sum": self._sum, "turn": self._turn}
-
-    def _set(self, state: Mapping[str, Any]) -> None:
-        super()._set(state)
-        self.last = deque(numbers(state, "last", LARGEST_DEPTH))
-        if not self.last:
-            raise ValueError("'last' of a threshold must hold a number")
-        self._sum = number(state, "sum")
-        self._turn = whole(state, "turn", 0, LARGEST_DEPTH)
 
 
 def peak_level(scores: Array, risk: float) -> float:

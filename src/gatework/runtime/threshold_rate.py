@@ -124,8 +124,15 @@ def level_of_ranges(scores: Array, wished: float) -> float:
     """
     levels = np.unique(scores)[::-1]
     counts = np.maximum.accumulate(count_ranges(scores, levels)).astype(np.float64)
-    if wished < FEWEST_RANGES:
-        return _beyond(scores, levels, counts, wished)
+    fewest = min(FEWEST_RANGES, counts[-1])
+    if wished < fewest or not fewest:
+        scale = _tail(scores, levels, counts)
+        lost = math.log(max(fewest, 1.0) / wished)
+        return _counted(levels, counts, fewest) + scale * max(lost, 0.0)
+    return _counted(levels, counts, wished)
+
+
+def _counted(levels: Array, counts: Array, wished: float) -> float:
     k = int(np.searchsorted(counts, wished))  # the first level with as many
     if k == len(levels):
         return float(levels[int(np.argmax(counts))])
@@ -135,13 +142,11 @@ def level_of_ranges(scores: Array, wished: float) -> float:
     return float(levels[k - 1] + part * (levels[k] - levels[k - 1]))
 
 
-def _beyond(scores: Array, levels: Array, counts: Array, wished: float) -> float:
-    """The level of few ranges, from the highest scores of the highest 25."""
-    k = min(int(np.searchsorted(counts, TAIL_RANGES)), len(levels) - 1)
-    level, ranges = float(levels[k]), float(max(counts[k], 1))
+def _tail(scores: Array, levels: Array, counts: Array) -> float:
+    """How far the highest 25 ranges rise above their level, on average."""
+    level = float(levels[min(int(np.searchsorted(counts, TAIL_RANGES)), len(levels) - 1)])
     above = np.flatnonzero(scores > level)
     if not len(above):  # all alike
-        return level + UNIT_TAIL * max(math.log(1 / wished), 0.0)
+        return UNIT_TAIL
     starts = np.flatnonzero(np.diff(above, prepend=-2) > 1)
-    scale = float((np.maximum.reduceat(scores[above], starts) - level).mean())
-    return level + scale * max(math.log(ranges / wished), 0.0)
+    return float((np.maximum.reduceat(scores[above], starts) - level).mean())

@@ -1,7 +1,7 @@
 """Thresholds for scores in the order in which they come: six ways to say what is odd enough for an alarm.
 
 evt        extreme values of the held-out scores (SPOT): a risk a row     threshold_evt.py
-dspot      the same on what a score is above the last ones                threshold_evt.py
+dspot      the same on what a score is above the last ones                threshold_drift.py
 conformal  rank among the last ordinary scores: a risk a row              threshold_conformal.py
 rate       alarms a day                                                   threshold_rate.py
 dynamic    what sets the highest of the last scores apart                 threshold_dynamic.py
@@ -18,8 +18,9 @@ import numpy as np
 from gatework.errors import ConfigError, nearest
 from gatework.runtime.threshold_base import Array, FixedThreshold, Threshold, truth
 from gatework.runtime.threshold_conformal import LARGEST_MEMORY, ConformalThreshold
+from gatework.runtime.threshold_drift import LARGEST_DEPTH, DriftThreshold
 from gatework.runtime.threshold_dynamic import DynamicThreshold
-from gatework.runtime.threshold_evt import LARGEST_DEPTH, DriftThreshold, EvtThreshold
+from gatework.runtime.threshold_evt import EvtThreshold
 from gatework.runtime.threshold_rate import DAY, RateThreshold
 
 __all__ = ["KINDS", "Threshold", "make_threshold", "threshold_from_json"]
@@ -69,7 +70,7 @@ def make_threshold(
     if kind == "fixed":
         if value is None or not np.isfinite(value):
             raise ConfigError(f"threshold='fixed' needs a number as its value; got {value!r}.")
-        return FixedThreshold(value, adapt=adapt)
+        return FixedThreshold(value)
     scores = np.asarray(held_out, np.float64).ravel()
     scores = scores[np.isfinite(scores)]
     if not len(scores):
