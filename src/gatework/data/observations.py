@@ -41,6 +41,7 @@ class Observations:
     layout: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     texts: Callable[[int], str] | None = None  # row -> the line of a log
+    lines: IntArray | None = None  # (N,) its number, the first being 1
 
     def __len__(self) -> int:
         return len(self.values)
@@ -97,4 +98,5 @@ class Observations:
             labels=labels,
             order=rows if self.order is None else self.order[rows],
             texts=None if texts is None else lambda i: texts(int(rows[i])),
+            lines=None if self.lines is None else self.lines[rows],
         )

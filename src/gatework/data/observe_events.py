@@ -45,14 +45,14 @@ def read_events(
         items = data.to_list() if isinstance(data, pl.Series) else list(data)
         found = read_sequences(items, task="classify", need_labels=False, kind="events",
                                labels=labels)  # fmt: skip
-    items, S = found.items, len(found.items)
-    lengths = np.array([len(items[i].categories) for i in range(S)], np.int64)
+    sequences, S = found.items, len(found.items)
+    lengths = np.array([len(sequences[i].categories) for i in range(S)], np.int64)
     total = np.cumsum(lengths + 1)
     S = max(int(np.searchsorted(total, rows, side="right")), 1)
     lengths = lengths[:S]
     events: list[str] = []
     for i in range(S):
-        events += [str(e) for e in items[i].categories[:, 0]]
+        events += [str(e) for e in sequences[i].categories[:, 0]]
         events.append(END)
     code, words = coded(pl.Series(events, dtype=pl.String))
     offsets = np.concatenate([[0], np.cumsum(lengths + 1)]).astype(np.int64)

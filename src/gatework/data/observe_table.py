@@ -36,8 +36,8 @@ def read_head(path: Path, rows: int) -> Table:
         return Table(pl.scan_parquet(path).head(rows).collect(), str(path), is_file=True)
     if not name.endswith(TEXT_ENDINGS):
         return head(read_table(path), rows)
-    opened: Any = gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb")
-    with tempfile.TemporaryDirectory() as folder, opened as source:
+    opened: Any = gzip.open if path.name.lower().endswith(".gz") else open
+    with tempfile.TemporaryDirectory() as folder, opened(path, "rb") as source:
         cut = Path(folder) / ("head" + Path(name).suffix)
         with cut.open("wb") as out:
             out.writelines(itertools.islice(source, rows + 1))
@@ -142,7 +142,8 @@ def _layout(
         notes.append(f"series column: {series} ({table.frame[series].n_unique()} series)")
     free = [c for c in columns if c not in taken | {*features, *categorical}]
     left = [] if features or (categorical and not _numeric(table, free)) else free
-    numbers, words, passed = list(features), list(categorical), []
+    numbers, words = list(features), list(categorical)
+    passed: list[str] = []
     for column in left:
         kind = _part_of(table, column)
         (numbers if kind == "number" else words if kind == "category" else passed).append(column)

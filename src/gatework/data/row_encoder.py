@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from gatework.data.observations import FloatArray, IntArray, Observations
 
 GAP = "time since the last row"
+UNSEEN = "<unseen>"  # a word of its own in a log, and never one of training
 KINDS = ("plain", "log", "counter", "constant")
 MOST_WORDS = 1000  # of a category; rarer ones are read as one that was never seen
 CYCLES = {"day": 86_400_000_000, "week": 604_800_000_000}  # microseconds
@@ -21,8 +23,9 @@ _MONDAY = 345_600_000_000  # 1970-01-05, from 1970-01-01
 class Channel:
     """How a column of numbers is read: ``z = (f(x) - location) / scale``.
 
-    plain: f(x) = x; log: f(x) = asinh(x / unit), for tails that are far longer than the rest; counter: the rise
-    since the last row, missing where it fell; constant: the same value in all of the training part, ``location``.
+    plain: f(x) = x; log: f(x) = asinh(x / unit), for tails that are far longer than the rest; counter: the
+    rise since the last row, missing where it fell; constant: the same value in all of the training part,
+    ``location``.
     """
 
     name: str
@@ -81,21 +84,11 @@ class RowEncoder:
         self._inverse = np.array([1 / channels[i].scale for i in self._live])
         self._plain = not len(self._logs) and not len(self._counters) and not gap
         self._all = len(self._live) == len(channels)
-
-    @property
-    def live(self) -> tuple[str, ...]:
-        """Names of the channels that the network sees."""
-        return tuple(self.channels[i].name for i in self._live)
-
-    @property
-    def fixed(self) -> tuple[str, ...]:
-        """Names of the channels that did not move in training."""
-        return tuple(self.channels[i].name for i in self._fixed)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What can be surprising, in the order of the surprises: live channels, categories, constants."""
-        return (*self.live, *self.categories, *self.fixed)
+        # Names of the channels that the network sees, and of those that did not move in training.
+        self.live = tuple(channels[i].name for i in self._live)
+        self.fixed = tuple(channels[i].name for i in self._fixed)
+        # What can be surprising, in the order of the surprises.
+        self.names = (*self.live, *categories, *self.fixed)
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
@@ -123,12 +116,17 @@ class RowEncoder:
         channels = tuple(
             _channel(name, values[:, c], starts, train, name == GAP) for c, name in enumerate(names)
         )
+        if not found.words and all(c.kind == "constant" for c in channels):
+            # Nothing ever moved: a twentieth of the value, or 1, is then as far as a usual step.
+            channels = tuple(
+                replace(c, kind="plain", scale=0.05 * abs(c.location) or 1.0) for c in channels
+            )
         words = []
         for d, own in enumerate(found.words):
             codes = found.codes[train, d]
             counts = np.bincount(codes[codes >= 0], minlength=len(own))
             most = np.argsort(-counts, kind="stable")[:MOST_WORDS]
-            words.append(tuple(sorted(own[i] for i in most if counts[i])))
+            words.append(tuple(sorted(own[i] for i in most if counts[i] and own[i] != UNSEEN)))
         cycles: tuple[str, ...] = ()
         if found.times is not None and found.layout.get("clock") and calendar is not False:
             times = found.times[train]
@@ -168,11 +166,22 @@ class RowEncoder:
             assert times is not None
             first = np.nan if carry.time is None else float(times[0] - carry.time)
             steps = np.concatenate([[first], np.diff(times).astype(float)])
+            steps[steps < 0] = np.nan  # the clock was set back
             values = np.column_stack([values, steps / 1e6])
             carry.time = int(times[-1])
         before = np.concatenate([carry.raw[None], values[:-1]])
         carry.raw = values[-1]
         return self.numbers(values, before)
+
+    def row(
+        self, values: FloatArray, time: int | None, carry: Carry
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_] | None]:
+        """The same of one row ``(C,)``; None where no channel is constant."""
+        if self._plain and self._all:
+            return ((values - self._location) * self._inverse).astype(np.float32), None
+        times = None if time is None else np.array([time])
+        z, changed = self.push(values[None], times, carry)
+        return z[0], changed[0]
 
     def numbers(
         self, values: FloatArray, before: FloatArray
@@ -200,7 +209,7 @@ class RowEncoder:
         for k, i in enumerate(self._live):
             if self.channels[i].kind == "log":
                 out[..., k] = np.sinh(np.clip(out[..., k], -50, 50)) * self.channels[i].unit
-        return out
+        return np.asarray(out)
 
     def place(self, live: int) -> int:
         """Which of all channels a live one is."""
@@ -217,6 +226,15 @@ class RowEncoder:
             turn = 2 * np.pi * (((times - _MONDAY) % length) / length)
             out[:, 2 * k], out[:, 2 * k + 1] = np.sin(turn), np.cos(turn)
         return out
+
+    def calendar_row(self, time: int) -> npt.NDArray[np.float32]:
+        """``(F,)`` of one row."""
+        out = []
+        for name in self.cycles:
+            length = CYCLES[name]
+            turn = 2 * math.pi * (((time - _MONDAY) % length) / length)
+            out += [math.sin(turn), math.cos(turn)]
+        return np.array(out, np.float32)
 
     def token(self, d: int, word: str | None) -> int:
         """Number of one word."""
@@ -278,10 +296,10 @@ class RowEncoder:
 
 
 def _gaps(found: Observations, starts: npt.NDArray[np.bool_]) -> FloatArray:
-    """``(N,)`` seconds since the row before; NaN at a series' first."""
+    """``(N,)`` seconds since the row before; NaN at a series' first and where the clock was set back."""
     assert found.times is not None
     steps = np.diff(found.times, prepend=found.times[:1]) / 1e6
-    return np.asarray(np.where(starts, np.nan, steps))
+    return np.asarray(np.where(starts | (steps < 0), np.nan, steps))
 
 
 def _has_gaps(
@@ -291,6 +309,7 @@ def _has_gaps(
     if found.times is None or not found.layout.get("clock"):
         return False
     steps = _gaps(found, starts)[train & ~starts]
+    steps = steps[~np.isnan(steps)]
     if len(steps) < 10:
         return False
     usual = np.median(steps)

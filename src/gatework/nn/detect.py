@@ -10,10 +10,10 @@ Q levels, L numbers of a latent vector.
                   →  what rows t, t-1, … t-W+1 may have been
     variational   the same, with the L numbers drawn from a normal distribution
 
-The first learns what comes next (Malhotra et al. 2015; for events DeepLog, Du et al. 2017), the others what goes
-together (EncDec-AD, Malhotra et al. 2016, arXiv 1607.00148, which also decodes in reverse; the variational one
-after Kingma & Welling 2014, arXiv 1312.6114).  Whatever the method, a row's numbers are answered by quantiles and
-its categories by logits, so that all that follows is the same.
+The first learns what comes next (Malhotra et al. 2015; for events DeepLog, Du et al. 2017), the others what
+goes together (EncDec-AD, Malhotra et al. 2016, arXiv 1607.00148, which also decodes in reverse; the variational
+one after Kingma & Welling 2014, arXiv 1312.6114).  Whatever the method, a row's numbers are answered by
+quantiles and its categories by logits, so that all that follows is the same.
 """
 
 from __future__ import annotations

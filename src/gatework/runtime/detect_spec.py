@@ -1,4 +1,4 @@
-"""Sizes of a network that says what to expect of rows: what its torch form, its NumPy form and a folder share."""
+"""Sizes of a detector's network: what its torch form, its NumPy form and a model folder share."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ Both sides of a number's residual have a tail of their own; of a category only t
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -42,7 +43,7 @@ def survival(held: Array) -> Callable[[Array], Array]:
         above = n - np.searchsorted(held, x, "left")
         body = np.minimum(-np.log((above + 1) / (n + 1)), at_level)
         beyond = at_level - log_survival(np.maximum(x - level, 0.0), xi, sigma)
-        return np.minimum(np.where(x > level, beyond, body), MOST)
+        return np.asarray(np.minimum(np.where(x > level, beyond, body), MOST))
 
     return told
 
@@ -103,6 +104,9 @@ class RowTail:
         ):
             raise ValueError("a row tail needs rising knots")
         self._slope = (self.scores[-1] - self.scores[-2]) / (self.knots[-1] - self.knots[-2])
+        rise = np.append(np.diff(self.scores) / np.diff(self.knots), self._slope)
+        lines: list[list[float]] = [self.knots.tolist(), self.scores.tolist(), rise.tolist()]
+        self._lines = lines
 
     @classmethod
     def fit(cls, held: Array) -> Self:
@@ -116,6 +120,14 @@ class RowTail:
         knots = np.unique(np.concatenate([[0.0], body, top * np.geomspace(1.01, 1e3, 64)]))
         knots = knots[np.concatenate([[True], np.diff(knots) > 1e-9])]
         return cls(knots, np.maximum.accumulate(told(knots)) / LN10)
+
+    def one(self, s: float) -> float:
+        """The score of one row, quicker than that of an array of one."""
+        knots, scores, rise = self._lines
+        if s <= knots[0]:
+            return scores[0]
+        k = bisect_right(knots, s) - 1
+        return scores[k] + (s - knots[k]) * rise[k]
 
     def __call__(self, s: Any) -> Any:
         """Scores, of an array or of one number; beyond the last knot they go on in a straight line."""

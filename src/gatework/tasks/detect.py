@@ -151,7 +151,9 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
     def _prepare(self, data: Any, progress: Progress, **roles: Any) -> DetectData:
         old = roles.pop("continue_from", None)
         before = None if old is None else type(self).load(old)
-        prepared = prepare(self.config, data, progress, roles, before and before.encoder_)
+        prepared = prepare(
+            self.config, data, progress, roles, None if before is None else before.encoder_
+        )
         prepared.before = before
         return prepared
 
@@ -179,7 +181,8 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
             zoneout=config.zoneout,
             weight_drop=config.weight_drop,
         )
-        top = config.top or max(round(len(data.encoder.names) ** 0.5), 1)
+        some = 1 if data.found.kind == "log" else round(len(data.encoder.names) ** 0.5)
+        top = config.top or max(some, 1)  # a log line has few of the numbers, and one odd is odd
         self.joining_ = Joining(
             top=min(top, len(data.encoder.names)),
             span=config.smoothing or (3.0 if in_time and data.found.kind == "metrics" else 1.0),
@@ -229,8 +232,8 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
         if config.kind == "labels":
             if labels is None or not labels.any() or labels.all():
                 raise DataError(
-                    f"{prepared.found.source}: threshold='labels' needs anomalous and normal rows with labels in "
-                    "the validation part. Give labels, another split, or another threshold."
+                    f"{prepared.found.source}: threshold='labels' needs anomalous and normal rows with labels "
+                    "in the validation part. Give labels, another split, or another threshold."
                 )
             order = np.sort(np.unique(scores))
             edges = (order[1:] + order[:-1]) / 2 if len(order) > 1 else order
@@ -426,7 +429,7 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
             )
         return Judged(
             name="loss",
-            text="how badly rows of the test part were told: pinball loss of numbers, cross-entropy of categories",
+            text="how badly test rows were told: pinball loss of numbers, cross-entropy of categories",
             score=float(losses.mean()),
             item="test row",
             items=losses,
@@ -467,8 +470,9 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
         return DetectRuntime(self.network_.spec, arrays)
 
     def _core(self) -> Core:
-        if getattr(self, "_core_", None) is None:
-            self._core_ = Core(
+        core: Core | None = getattr(self, "_core_", None)
+        if core is None:
+            core = self._core_ = Core(
                 encoder=self.encoder_,
                 runtime=self._runtime(),
                 scoring=Scoring(self.tails_, self.joining_, self.row_tail_),
@@ -477,7 +481,7 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
                 hysteresis=1.0 if self._independent else self.config.hysteresis,
                 gap=0 if self._independent else self.config.gap,
             )
-        return self._core_
+        return core
 
     def _scored(self, found: Observations, part: IntArray | None = None) -> Scored:
         core = self._core()

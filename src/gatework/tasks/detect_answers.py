@@ -90,6 +90,8 @@ def answer_frame(core: Core, found: Observations, scored: Scored, sessions: bool
         ]
     if found.stamps is not None:
         columns["time"] = found.stamps
+    if found.lines is not None:
+        columns["line"] = found.lines
     columns |= {
         "score": scored.score,
         "threshold": scored.threshold,
@@ -97,6 +99,8 @@ def answer_frame(core: Core, found: Observations, scored: Scored, sessions: bool
         "warming": scored.warming,
         **reasons(core, found, scored),
     }
+    if found.texts is not None:
+        columns["text"] = [found.texts(i) for i in range(len(found))]
     frame = pl.DataFrame(columns)
     if found.order is not None:
         place = np.argsort(found.order, kind="stable")
@@ -129,7 +133,7 @@ def reasons(core: Core, found: Observations, scored: Scored) -> dict[str, Any]:
             (low, scored.told.low),
             (high, scored.told.high),
         ):
-            out[number] = encoder.raw(z[number])[np.arange(len(number)), c]
+            out[number] = encoder.raw(np.asarray(z[number], float))[np.arange(len(number)), c]
         for name, out in zip(
             ("value", "expected", "low", "high"), (value, expected, low, high), strict=True
         ):
@@ -160,7 +164,7 @@ def reasons(core: Core, found: Observations, scored: Scored) -> dict[str, Any]:
 def _sources(encoder: RowEncoder, found: Observations) -> npt.NDArray[np.float64]:
     """``(N, C)`` live channels in the units of what is expected: of a counter its rise."""
     rows = encoder.encode(found)
-    return encoder.raw(rows.values)
+    return encoder.raw(np.asarray(rows.values, float))
 
 
 def _word_of(found: Observations, row: int, d: int) -> str | None:

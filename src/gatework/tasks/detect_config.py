@@ -95,7 +95,7 @@ class DetectConfig(TrainConfig):
     top: int | None = Field(
         None,
         ge=1,
-        description="Most surprising channels of a row that count; the root of their number.",
+        description="Most surprising channels of a row that count; the root of their number, of a log one.",
     )
     warmup: int | None = Field(
         None,

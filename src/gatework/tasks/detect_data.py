@@ -44,7 +44,7 @@ class DetectData:
 
     def marked(self, part: int) -> BoolArray:
         """``(N,)`` rows of a part."""
-        return self.part == part
+        return np.asarray(self.part == part)
 
     def batch(self, starts: IntArray, lengths: IntArray) -> RowBatch:
         """Pieces of successive rows."""
@@ -88,6 +88,7 @@ def observe(
     need = bool(roles.pop("need_labels", False))
     session = roles.pop("session", None)
     labels = roles.pop("labels", None)
+    fit_share = roles.pop("fit_share", SHARES[0])
     if kind == "metrics":
         _refuse("metrics", session=session, labels=labels)
         from gatework.data.observe_table import read_metrics
@@ -104,7 +105,9 @@ def observe(
     _refuse("log", labels=labels, **given)
     from gatework.data.observe_log import read_log_lines
 
-    return read_log_lines(data, rows=rows, session=session, layout=layout, need_labels=need)
+    return read_log_lines(
+        data, rows=rows, session=session, layout=layout, need_labels=need, fit_share=fit_share
+    )
 
 
 def _kind_of(data: Any) -> str:
@@ -135,7 +138,7 @@ def prepare(
         raise ConfigError(f"train_on (--train-on) must be 'all' or 'normal'; got {learn!r}.")
     if encoder is not None:
         roles["layout"] = encoder.layout
-    found = observe(data, **roles)
+    found = observe(data, fit_share=_train_share(split), **roles)
     independent = not found.sessions and _independent(found)
     method = config.method or ("reconstruct" if independent else "forecast")
     if found.sessions and method != "forecast":
@@ -198,7 +201,7 @@ def part_facts(data: DetectData) -> dict[str, Any]:
 
 def _independent(found: Observations) -> bool:
     """Whether a row tells nothing of the next: steps are no smaller than between rows drawn at random."""
-    if found.times is not None or len(found) < 200 or len(found.names) > 1:
+    if found.times is not None or found.kind == "log" or len(found) < 200 or len(found.names) > 1:
         return False
     rng = np.random.default_rng(0)
     rows = rng.choice(len(found) - 1, min(20_000, len(found) - 1), replace=False)
@@ -243,8 +246,14 @@ def _deal(
     share = counts / counts.sum()
     for a, b in zip(found.offsets[:-1], found.offsets[1:], strict=True):
         n = int(b - a)
-        part[a:b] = _cut(np.arange(n), np.floor(share * n).astype(np.int64) + [1, 0, 0])
+        part[a:b] = _cut(np.arange(n), np.floor(share * n).astype(np.int64))
     return part, "in the order of the rows of each series"
+
+
+def _train_share(split: tuple[float, float, float] | None) -> float:
+    """Share of the rows to learn from, or above 1 their number."""
+    shares = split if split is not None else SHARES
+    return shares[0] / max(sum(shares), 1e-9) if sum(shares) <= 1 + 1e-9 else shares[0]
 
 
 def _counts(shares: npt.NDArray[np.float64], n: int, source: str, what: str) -> IntArray:
@@ -263,9 +272,7 @@ def _counts(shares: npt.NDArray[np.float64], n: int, source: str, what: str) -> 
 def _cut(place: IntArray, counts: IntArray) -> IntArray:
     a, b = int(counts[0]), int(counts[0] + counts[1])
     part = np.where(place < a, 0, np.where(place < b, 1, 2))
-    if not counts[2]:
-        part = np.minimum(part, 1)
-    return part
+    return np.asarray(np.minimum(part, 2 if counts[2] else 1))
 
 
 def _normal_only(found: Observations, part: IntArray) -> tuple[IntArray, str]:

@@ -1,7 +1,8 @@
-"""What the report shows: the series with its bands, the scores, the top alarms, surprising lines and sessions."""
+"""What the report shows: a series with its bands, scores, the top alarms, surprising lines and sessions."""
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -90,9 +91,7 @@ def _decimated(score: Any) -> IntArray:
     if n <= POINTS:
         return np.arange(n)
     edges = np.linspace(0, n, POINTS + 1).astype(np.int64)
-    return np.array(
-        [a + int(score[a:b].argmax()) for a, b in zip(edges[:-1], edges[1:], strict=True)]
-    )
+    return np.array([a + int(score[a:b].argmax()) for a, b in itertools.pairwise(edges.tolist())])
 
 
 def _plain(x: Any) -> list[float | None]:

@@ -29,6 +29,7 @@ class Notices:
         self._watched = np.array(
             [c.kind != "constant" and c.rows > 0 for c in self._channels], bool
         )
+        self._watched &= encoder.layout["kind"] != "log"  # a number is of some lines alone
         self._adapt = adapt
         self._names = encoder.live
         self._still: dict[str, IntArray] = {}
@@ -45,7 +46,7 @@ class Notices:
     def forget(self, series: str) -> None:
         """A series that is no longer kept."""
         for kept in (self._still, self._last, self._dead, self._drifted):
-            kept.pop(series, None)  # type: ignore[attr-defined]
+            kept.pop(series, None)
 
     def rows(self, series: str, values: FloatArray, state: SeriesState) -> None:
         """Look at raw rows ``(n, C)`` before they are scored."""

@@ -55,14 +55,23 @@ class DetectObjective:
         self.window = min(data.window, LONGEST) if spec.forecasts else data.window
         if data.per_session:
             self.window = LONGEST
+        if not data.per_session and spec.forecasts:  # a short history is cut into a few pieces
+            self.window = int(np.clip(self._rows // 8, min(32, self.window), self.window))
         typical = int(np.clip(np.median(self._lengths), 1, self.window))
-        default = (
-            64 if data.per_session else 256 if self.window == 1 else 16 if spec.forecasts else 64
-        )
-        self._batch = config.batch_size or default
+        self._batch = config.batch_size or self._pieces(typical)
         steps = -(-self._rows // (self._batch * typical))
         self._steps = int(np.clip(steps, MIN_EPOCH_STEPS, MAX_EPOCH_STEPS))
         self._validation = self._validation_pieces()
+
+    def _pieces(self, typical: int) -> int:
+        """Pieces in a batch: a 32nd of the rows, as a power of two, within bounds by the kind."""
+        if self.data.per_session:
+            return 64
+        least, most = (4, 16) if self.own.spec.forecasts else (16, 64)
+        if self.window == 1:
+            least, most = 32, 256
+        wished = self._rows / (32 * max(typical, 1))
+        return int(np.clip(2 ** int(np.log2(max(wished, 1))), least, most))
 
     def steps_per_epoch(self) -> int:
         """Number of batches of one epoch."""
@@ -129,7 +138,8 @@ class DetectObjective:
                 logits.flatten(0, 1), batch.tokens[..., d].flatten(), reduction="none"
             )
             total = total + cross.view(total.shape) / self._classes[d]
-        return (total / self._columns)[inside]
+        losses: Tensor = (total / self._columns)[inside]
+        return losses
 
     def validate(self) -> float:
         """The loss over the validation pieces, single rows bounded."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,6 +54,14 @@ class RowParser(ABC):
     def parse(self, lines: Sequence[bytes | str]) -> ParsedBlock:
         """Rows of a block of lines."""
 
+    def state(self) -> dict[str, Any] | None:
+        """What the next lines depend on, as plain JSON; None where that is nothing."""
+        return None
+
+    def restore(self, state: Mapping[str, Any] | None) -> None:
+        """Go on as the parser that gave ``state``; begin anew without one."""
+        return
+
 
 def make_parser(encoder: RowEncoder, header: str | None) -> RowParser:
     """The parser for the kind of data that a model was fitted on."""
@@ -63,7 +72,8 @@ def make_parser(encoder: RowEncoder, header: str | None) -> RowParser:
         return EventParser(encoder)
     from gatework.tasks.detect_log_parse import LogParser
 
-    return LogParser(encoder)
+    parser: RowParser = LogParser(encoder)
+    return parser
 
 
 def row_time(value: Any, layout: dict[str, Any]) -> int:
@@ -241,10 +251,8 @@ class TableParser(RowParser):
     def _stamp(self, text: str, bad: list[tuple[int, str, str]], i: int) -> int | None:
         value: Any = text
         if self._layout["time"]["time_kind"] == "integer" or text.isdigit():
-            try:
+            with contextlib.suppress(ValueError):
                 value = int(text)
-            except ValueError:
-                pass
         try:
             return row_time(value, self._layout)
         except DataError:
