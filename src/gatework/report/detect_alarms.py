@@ -102,7 +102,7 @@ def alarms(page: Page, facts: DetectFacts) -> None:
 
 
 def _card(facts: DetectFacts, alarm: Alarm) -> Html:
-    causes = [_cause(c) for c in alarm.channels[:MAX_CAUSES]]
+    causes = [cause(c) for c in alarm.channels[:MAX_CAUSES]]
     left = alarm.channels[MAX_CAUSES:]
     rest = sum(c.share or 0.0 for c in left)
     if left:
@@ -149,7 +149,8 @@ def judged(alarm: bool, label: bool | None) -> Html:
     return join([" ", tag("span", words, class_=f"chip {kind}")])
 
 
-def _cause(channel: Involved) -> Html:
+def cause(channel: Involved) -> Html:
+    """One channel of an alarm: its share, its value and what was expected."""
     came = channel.value if isinstance(channel.value, str) else number(channel.value)
     parts: list[object] = []
     if channel.value is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from typing import Any
 
@@ -162,6 +162,7 @@ class Line:
     expected: list[tuple[str, float]]  # the likeliest templates, most likely first
     before: list[str]
     after: list[str]
+    channels: list[Involved] = field(default_factory=list)  # numbers in it that were odd
 
     @classmethod
     def read(cls, value: object) -> Line | None:
@@ -185,6 +186,7 @@ class Line:
             sorted(expected, key=lambda pair: -pair[1]),
             texts(found.get("before")),
             texts(found.get("after")),
+            [_involved(c) for c in items(found.get("channels")) if mapping(c)],
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gatework.report.detect_alarms import judged
+from gatework.report.detect_alarms import cause, judged
 from gatework.report.detect_examples import Line, Session
 from gatework.report.detect_facts import DetectFacts
 from gatework.report.detect_words import clipped, points, rarity
@@ -62,6 +62,7 @@ def _line(line: Line, noun: str) -> Html:
         tag("p", *said, class_="answer") if said else "",
         tag("pre", tag("code", *rows), class_="log", tabindex="0", role="region", aria_label=heading),
         _template(line),
+        tag("ul", *map(cause, line.channels), class_="causes") if line.channels else "",
         _expected(line),
         class_="line",
     )  # fmt: skip

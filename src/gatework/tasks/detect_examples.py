@@ -11,6 +11,7 @@ from gatework.data.observations import BoolArray, IntArray, Observations
 from gatework.tasks.detect_answers import Scored, _word_of, worst_events
 
 POINTS, CHANNELS, EVENTS, LINES, SESSIONS, AROUND = 2000, 6, 20, 30, 20, 3
+INVOLVED = 0.1  # of a line's surprise, from which a channel is told
 
 
 def examples(model: Any, found: Observations, scored: Scored, tested: BoolArray) -> dict[str, Any]:
@@ -186,7 +187,9 @@ def _lines(
     order = rows[np.argsort(-scored.score[rows], kind="stable")]
     told: list[dict[str, Any]] = []
     seen: set[int] = set()
-    texts = found.texts
+    texts, numbers = found.texts, found.lines
+    encoder = model.encoder_
+    values = encoder.raw(encoder.encode(found).values)
     for row in order.tolist():
         if len(told) == LINES:
             break
@@ -195,18 +198,30 @@ def _lines(
         seen.add(row)
         series = int(np.searchsorted(found.offsets, row, side="right")) - 1
         a, b = int(found.offsets[series]), int(found.offsets[series + 1])
-        token = model.encoder_.token(0, _word_of(found, row, 0))
-        best = model.encoder_.word(0, int(scored.told.best[row, 0]))
+        template = _word_of(found, row, 0)
+        unseen = encoder.token(0, template) == 1
+        best = encoder.word(0, int(scored.told.best[row, 0]))
+        shares = scored.surprise[row] / max(float(scored.surprise[row].sum()), 1e-9)
+        elsewhere = best is not None and best != template and shares[len(encoder.live)] >= INVOLVED
         told.append(
             {
                 "row": row,
-                "line": found.place(row),
+                "line": row + 1 if numbers is None else int(numbers[row]),
                 "score": float(scored.score[row]),
                 "alarm": bool(scored.alarm[row]),
                 "text": texts(row)[:500],
-                "template": _word_of(found, row, 0),
-                "unseen": token == 1,
-                "expected": [[best, float(scored.told.best_p[row, 0])]] if best else [],
+                "template": None if unseen else template,
+                "unseen": unseen,
+                "expected": [[best, float(scored.told.best_p[row, 0])]] if elsewhere else [],
+                "channels": [
+                    {
+                        "name": encoder.names[c],
+                        "share": float(shares[c]),
+                        **_told(model, found, scored, values, row, c),
+                    }
+                    for c in np.argsort(-shares, kind="stable")[:3].tolist()
+                    if shares[c] >= INVOLVED and encoder.names[c] not in encoder.categories
+                ],
                 "before": [texts(i)[:300] for i in range(max(a, row - AROUND), row)],
                 "after": [texts(i)[:300] for i in range(row + 1, min(b, row + 1 + AROUND))],
             }
