@@ -102,9 +102,15 @@ class RowEncoder:
 
     @classmethod
     def fit(
-        cls, found: Observations, train: npt.NDArray[np.bool_], *, calendar: bool | None = None
+        cls,
+        found: Observations,
+        train: npt.NDArray[np.bool_],
+        history: npt.NDArray[np.bool_],
+        *,
+        calendar: bool | None = None,
     ) -> Self:
-        """Encoder of the rows that ``train`` ``(N,)`` marks."""
+        """Encoder of the rows that ``train`` ``(N,)`` marks; ``history`` are those up to the test part, whose
+        times say which cycles of the calendar are there."""
         starts = np.zeros(len(found), bool)
         starts[found.offsets[:-1][found.lengths > 0]] = True
         gap = _has_gaps(found, starts, train)
@@ -129,10 +135,10 @@ class RowEncoder:
             words.append(tuple(sorted(own[i] for i in most if counts[i] and own[i] != UNSEEN)))
         cycles: tuple[str, ...] = ()
         if found.times is not None and found.layout.get("clock") and calendar is not False:
-            times = found.times[train]
+            times = found.times[history]
             span = int(times.max() - times.min()) if len(times) else 0
             step = (found.seconds() or 0.0) * 1e6
-            need = 1 if calendar else 3
+            need = 1 if calendar else 2
             cycles = tuple(
                 name
                 for name, length in CYCLES.items()

@@ -42,7 +42,8 @@ class DetectConfig(TrainConfig):
         (0.05, 0.25, 0.5, 0.75, 0.95), description="Quantiles to expect, with 0.5."
     )
     calendar: bool | None = Field(
-        None, description="Time of day and of week as inputs; on where the data span three of them."
+        None,
+        description="Time of day and of week as inputs; on where the history spans two of them.",
     )
     dropout: float = Field(0.1, ge=0, lt=1, description="Dropout before the output layer.")
     input_dropout: float = Field(
@@ -84,7 +85,7 @@ class DetectConfig(TrainConfig):
         None,
         ge=1,
         le=10_000,
-        description="Rows over which surprise is averaged; 3 in time, else 1.",
+        description="Rows over which surprise is averaged; in time 3 of many channels to 10 of one, else 1.",
     )
     adapt: float | None = Field(
         None,

@@ -164,7 +164,7 @@ def prepare(
             f"{found.source}: {int(train.sum())} rows to learn from are too few; give at least {FEWEST}."
         )
     if encoder is None:
-        encoder = RowEncoder.fit(found, train, calendar=config.calendar)
+        encoder = RowEncoder.fit(found, train, part < 2, calendar=config.calendar)
     if not encoder.live and not encoder.categories:
         raise DataError(
             f"{found.source}: no channel varies in the training part, so there is nothing to learn. Name "

@@ -16,7 +16,7 @@ from gatework.nn.detect import DetectNetwork, RowBatch, Told
 from gatework.tasks.detect_config import DetectConfig
 from gatework.tasks.detect_data import DetectData
 
-MIN_EPOCH_STEPS, MAX_EPOCH_STEPS = 100, 1000
+MIN_EPOCH_STEPS, MAX_EPOCH_STEPS = 50, 1000
 VALIDATION_ROWS = 50_000
 LONGEST = 512  # events of a session that one piece holds
 FARTHEST = 10.0  # standard deviations; targets beyond pull no further
