@@ -149,6 +149,7 @@ def speed_table(content: dict[str, Any]) -> str:
             f"**{push['median_us']:.1f} µs** |"
         )
         rows.append(f"| the same: 99th percentile | | {push['p99_us']:.1f} µs |")
+        rows.append(f"| the same: mean of processor time | | {push['processor_us']:.1f} µs |")
         rows.append(
             f"| largest difference of a score from the batch's | | {push['difference']:.1e} |"
         )
@@ -164,7 +165,9 @@ def speed_table(content: dict[str, Any]) -> str:
     for key, (text, goal) in names.items():
         found = content.get("watch", {}).get(key)
         if found:
-            told = found.get("failed") or f"**{found['per_second']:,.0f}**"
+            told = found.get("failed") or (
+                f"**{found['per_second']:,.0f}**; {found['per_processor_second']:,.0f} of processor time"
+            )
             rows.append(f"| `gatework watch`, {text} a second | ≥ {goal:,} | {told} |")
     for part in ("push", "memory", "watch"):
         if where := content.get(part, {}).get("machine"):

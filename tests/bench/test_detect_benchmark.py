@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("sets", "readers", "cases", "run", "render")
+NAMES = ("sets", "readers", "cases", "run", "render", "speed")
 
 
 @pytest.fixture
@@ -166,3 +166,36 @@ def test_floor_and_shares_of_false_alarms(bench: Any) -> None:
     assert found["false_alarm_share"] == pytest.approx(0.2)
     false = 0.2 * bench.cases.DEEPLOG
     assert found["f1_deeplog_shares"] == pytest.approx(100 / (100 + false))
+
+
+def test_speed_is_told_as_it_was_measured(bench: Any) -> None:
+    where = {"machine": {"processor": "P", "threads": 1}, "commit": "abc", "changed": True}
+    where |= {"date": "today"}
+    push = {"median_us": 12.34, "p99_us": 20.0, "processor_us": 13.0, "difference": 1e-6}
+    content = {
+        "push": {**push, **where},
+        "memory": {"pushes": 10**7, "growth_mib": 0.25, **where},
+        "watch": {
+            "events": {"failed": "failed: no model"},
+            "metrics": {"per_second": 12345.6, "per_processor_second": 20000.0},
+            **where,
+        },
+    }
+    told = bench.render.speed_table(content)
+    assert "≤ 30 µs | **12.3 µs** |" in told
+    assert "| memory after 10,000,000 pushes | flat | +0.25 MiB" in told
+    assert "≥ 50,000 | failed: no model |" in told
+    assert "≥ 10,000 | **12,346**; 20,000 of processor time |" in told
+    assert "abc and changes" in told
+    assert {len(s) for s in bench.speed.sessions(300)} == set(range(5, 26))
+    assert bench.speed.channels(3, 50).shape == (50, 3)
+
+
+def test_watch_is_timed_from_its_first_read_and_its_failure_is_told(
+    bench: Any, tmp_path: Path
+) -> None:
+    lines = ["5 5 5"] * 50_000
+    found = bench.speed.throughput(tmp_path / "no model", lines, [], len(lines), 1)
+    assert found["failed"].startswith("failed: ")
+    with pytest.raises(SystemExit, match="too few lines"):
+        bench.speed.throughput(tmp_path, ["5"], [], 1, 1)
