@@ -191,11 +191,18 @@ def test_speed_is_told_as_it_was_measured(bench: Any) -> None:
     assert bench.speed.channels(3, 50).shape == (50, 3)
 
 
-def test_watch_is_timed_from_its_first_read_and_its_failure_is_told(
-    bench: Any, tmp_path: Path
+def test_watch_that_fails_has_no_time(
+    bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lines = ["5 5 5"] * 50_000
-    found = bench.speed.throughput(tmp_path / "no model", lines, [], len(lines), 1)
-    assert found["failed"].startswith("failed: ")
+    def fails(*given: Any) -> tuple[float, float]:
+        raise RuntimeError("there is no model")
+
     with pytest.raises(SystemExit, match="too few lines"):
         bench.speed.throughput(tmp_path, ["5"], [], 1, 1)
+    monkeypatch.setattr(bench.speed, "watched", fails)
+    found = bench.speed.throughput(tmp_path, ["5 5 5"] * 50_000, [], 50_000, 1)
+    assert found == {"failed": "failed: there is no model", "rows": 50_000}
+    turns = iter([(2.0, 1.0), (9.0, 4.0), (4.0, 2.0)])
+    monkeypatch.setattr(bench.speed, "watched", lambda *given: next(turns))
+    found = bench.speed.throughput(tmp_path, ["5 5 5"] * 50_000, [], 50_000, 1)
+    assert (found["per_second"], found["per_processor_second"]) == (12_500, 25_000)
