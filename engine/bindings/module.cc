@@ -19,6 +19,7 @@
 #include "gatework/engine.h"
 #include "planes.h"
 #include "pool.h"
+#include "row_step.h"
 #include "stream.h"
 
 namespace nb = nanobind;
@@ -204,4 +205,5 @@ NB_MODULE(_engine, m) {
   m.def("drop_memory", &gatework::drop_memory);
   bind_stream(m);
   bind_planes(m);
+  bind_row_step(m);
 }

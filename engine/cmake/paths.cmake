@@ -60,10 +60,10 @@ endforeach()
 file(CONFIGURE OUTPUT generated/paths.inc CONTENT "${lines}" @ONLY)
 message(STATUS "Paths for ${GATEWORK_ARCHITECTURE}: ${GATEWORK_PATHS}")
 
-# Compiles kernels.cc once per path into `library`.
+# Compiles kernels.cc and dense.cc once per path into `library`.
 function(gatework_add_kernels library)
   foreach(name IN LISTS GATEWORK_PATHS)
-    add_library(gatework_kernels_${name} OBJECT src/kernels.cc)
+    add_library(gatework_kernels_${name} OBJECT src/kernels.cc src/dense.cc)
     target_include_directories(gatework_kernels_${name} PRIVATE include)
     target_compile_options(gatework_kernels_${name} PRIVATE ${GATEWORK_FLAGS_${name}})
     target_link_libraries(gatework_kernels_${name} PRIVATE gatework_options)

@@ -11,11 +11,12 @@
 
 namespace gatework {
 
-// Declares what kernels.cc defines once per path.
+// Declares what kernels.cc and dense.cc define once per path.
 #define GATEWORK_ABSENT_PATH(name, description)
 #define GATEWORK_COMPILED_PATH(name, description, needs) \
   namespace name {                                       \
   const Kernels& kernels();                              \
+  const DenseKernels& dense_kernels();                   \
   }
 #include "paths.inc"
 #undef GATEWORK_COMPILED_PATH
@@ -112,7 +113,7 @@ bool machine_has(std::string_view feature) {
 std::span<const Path> paths() {
 #define GATEWORK_ABSENT_PATH(name, description)
 #define GATEWORK_COMPILED_PATH(name, description, needs) \
-  Path{#name, description, needs, [] { return missing(needs).empty(); }, &name::kernels},
+  Path{#name, description, needs, [] { return missing(needs).empty(); }, &name::kernels, &name::dense_kernels},
   static const Path table[] = {
 #include "paths.inc"
   };

@@ -12,13 +12,15 @@
 namespace gatework {
 
 struct Kernels;
+struct DenseKernels;
 
 struct Path {
   const char* name;             // as in GATEWORK_ISA
   const char* description;      // for people
   const char* needs;            // what processor and system must offer, by name, separated by blanks
   bool (*available)();          // whether this machine does
-  const Kernels& (*kernels)();  // call only where available
+  const Kernels& (*kernels)();  // call only where available, as the next
+  const DenseKernels& (*dense)();
 };
 
 // Those that were compiled in, best first; the last one runs everywhere.  Static lifetime.

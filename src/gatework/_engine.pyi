@@ -76,6 +76,41 @@ def planes_backward(
     /,
 ) -> None: ...
 
+class RowModel:
+    def __init__(
+        self,
+        stream: Stream,
+        sizes: tuple[int, int, int, bool, int, int],  # C, F, K, mask, below, above
+        head: tuple[NDArray[Any] | None, ...],  # weight, bias, keep
+        words: Sequence[tuple[Any, ...]],  # words, width, table, weight, bias
+        tails: tuple[NDArray[Any], int, float],  # table, knots, reach
+        joining: tuple[int, float, float, float],  # top, forget, share, constant
+    ) -> None: ...
+    def bind(
+        self,
+        h: NDArray[Any],
+        c: NDArray[Any] | None,
+        last: NDArray[Any],
+        missing: NDArray[Any],
+        tokens: NDArray[Any],
+        usual: NDArray[Any],
+        held: NDArray[Any],
+        expected: NDArray[Any],
+        best: NDArray[Any],
+        chances: NDArray[Any],
+        surprise: NDArray[Any],
+    ) -> RowStep: ...
+
+class RowStep:
+    def push(
+        self,
+        z: NDArray[Any] | None,
+        tokens: NDArray[Any] | None,
+        calendar: NDArray[Any] | None,
+        changed: NDArray[Any] | None,
+        /,
+    ) -> tuple[float, int, float]: ...  # joined, first, total
+
 class Cursor:
     def push(self, x: NDArray[Any], /) -> NDArray[np.floating[Any]]: ...
 

@@ -1,8 +1,8 @@
-"""The detector's network on NumPy arrays: ``gatework.nn.detect`` without torch, in blocks of rows or row by row.
+"""The detector's network on NumPy arrays: ``gatework.nn.detect`` without torch, in blocks or row by row.
 
-The same weights, and the same numbers up to rounding; what each part is for is told there.  A row costs the same
-whatever came before: a forecast keeps the recurrent state and the last row, a rebuilding network the rows of
-its window.
+The same weights, and the same numbers up to rounding; what each part is for is told there.  A row costs the
+same whatever came before: a forecast keeps the recurrent state and the last row, a rebuilding network the rows
+of its window.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Told(NamedTuple):
 
 
 class RowState:
-    """What a network remembers of one series."""
+    """What a network remembers of one series, in arrays that are its own for good: a row step writes there."""
 
     def __init__(self, runtime: DetectRuntime) -> None:
         spec = runtime.spec
@@ -75,9 +75,9 @@ class RowState:
                 raise ValueError(f"{name} has shape {found[name].shape}")
         if found["window"].ndim != 2 or found["window"].shape[1] != self.window.shape[1]:
             raise ValueError(f"window has shape {found['window'].shape}")
-        self.last = np.array(found["last"], np.float32)
-        self.missing = np.array(found["missing"], bool)
-        self.tokens = np.array(found["tokens"], np.int64)
+        self.last[...] = found["last"]
+        self.missing[...] = found["missing"]
+        self.tokens[...] = found["tokens"]
         self.window = np.array(found["window"], np.float32)
         if self.stream is not None:
             parts = [found[f"state{k}"] for k in range(len(self.stream.state.parts))]
@@ -161,16 +161,16 @@ class DetectRuntime:
         n, spec = len(values), self.spec
         near, missing = _near(values, state.last)
         if n == 1:
-            last, gone, before = state.last[None], state.missing[None], state.tokens[None]
+            last, gone, before = state.last[None].copy(), state.missing[None], state.tokens[None]
         else:
             last = np.concatenate([state.last[None], near[:-1]])
             gone = np.concatenate([state.missing[None], missing[:-1]])
             before = np.concatenate([state.tokens[None], tokens[:-1]])
-        state.last = near[-1]
-        if spec.mask:
-            state.missing = missing[-1]
-        state.tokens = tokens[-1]
         x = self._rows(last, gone, before, calendar)
+        state.last[...] = near[-1]
+        if spec.mask:
+            state.missing[...] = missing[-1]
+        state.tokens[...] = tokens[-1]
         assert state.stream is not None
         h = state.stream.push(x[0])[None] if n == 1 else state.stream.extend(x)
         return h, last

@@ -1,4 +1,4 @@
-"""From residuals to one score a row: surprise by channel, adapted, joined, smoothed, and set against held-out rows.
+"""From residuals to one score a row: surprise by channel, adapted, joined, smoothed, set against held-out rows.
 
 .. code-block:: text
 
@@ -41,12 +41,31 @@ class Joining:
 
 
 class ScoreState:
-    """What the scores of one series remember."""
+    """What the scores of one series remember, in arrays that are its own for good: a row step writes there."""
+
+    __slots__ = ("held", "usual")
 
     def __init__(self, columns: int) -> None:
         self.usual = np.ones(columns)
-        self.level = 0.0
-        self.rows = 0
+        self.held = np.zeros(2)  # the smoothed surprise; rows so far
+
+    @property
+    def level(self) -> float:
+        """The smoothed surprise of the last row."""
+        return float(self.held[0])
+
+    @level.setter
+    def level(self, value: float) -> None:
+        self.held[0] = value
+
+    @property
+    def rows(self) -> int:
+        """Rows so far."""
+        return int(self.held[1])
+
+    @rows.setter
+    def rows(self, value: int) -> None:
+        self.held[1] = value
 
     def snapshot(self) -> dict[str, Any]:
         """What :meth:`restore` goes on from."""
@@ -60,7 +79,7 @@ class ScoreState:
         """Go on from a snapshot; ValueError when it is of other columns."""
         if found["usual"].shape != self.usual.shape:
             raise ValueError(f"usual has shape {found['usual'].shape}")
-        self.usual = np.array(found["usual"], float)
+        self.usual[...] = found["usual"]
         self.level, self.rows = float(found["level"][0]), int(found["rows"][0])
 
 
@@ -76,8 +95,8 @@ class Scoring:
 
     def __init__(self, tails: Tails, joining: Joining, row_tail: RowTail | None = None) -> None:
         self.tails, self.joining, self.row_tail = tails, joining, row_tail
-        self._forget = 1 - 0.5 ** (1 / joining.adapt) if joining.adapt else 0.0
-        self._weight = 2 / (joining.span + 1)
+        self.forget = 1 - 0.5 ** (1 / joining.adapt) if joining.adapt else 0.0
+        self.weight = 2 / (joining.span + 1)
 
     def state(self, columns: int) -> ScoreState:
         """Before the first row; ``columns`` with the constant channels."""
@@ -90,7 +109,7 @@ class Scoring:
         s = self.tails(residuals)
         if changed.shape[1]:
             s = np.concatenate([s, changed * self.joining.constant], 1)
-        adapted = self._adapted(s, state) if self._forget else s
+        adapted = self._adapted(s, state) if self.forget else s
         found = self._smoothed(self._top(adapted), state)
         state.rows += len(s)
         return Surprise(adapted, found)
@@ -119,10 +138,10 @@ class Scoring:
         return np.asarray(s.sum(1) / min(k, X))
 
     def _adapted(self, s: Array, state: ScoreState) -> Array:
-        a, usual = self._forget, state.usual
+        a, usual = self.forget, state.usual
         if len(s) == 1:
             out = s / np.maximum(usual, 1.0)
-            state.usual = usual + a * (np.minimum(s[0], MOST) - usual)
+            state.usual[...] = usual + a * (np.minimum(s[0], MOST) - usual)
             return out
         out = np.empty_like(s)
         for first in range(0, len(s), CHUNK):
@@ -134,11 +153,11 @@ class Scoring:
             before = np.concatenate([usual[None], kept[1:] * (usual + a * summed)])
             out[first : first + CHUNK] = part / np.maximum(before[:-1], 1.0)
             usual = before[-1]
-        state.usual = usual
+        state.usual[...] = usual
         return out
 
     def _smoothed(self, joined: Array, state: ScoreState) -> Array:
-        w = self._weight
+        w = self.weight
         if w == 1.0:
             return joined
         level = state.level if state.rows else 1.0

@@ -88,6 +88,11 @@ class Stream:
         return y if self._row is None else y[0]
 
     @property
+    def arrays(self) -> tuple[Array, Array | None]:
+        """``(Z, B, R)`` h and ``(Z, B, C*H)`` what stands beside it: the stream's own, not copies."""
+        return self._h, self._beside
+
+    @property
     def state(self) -> State:
         """A copy of what the stream remembers; assign one to go on from there."""
         return self._state().copy()

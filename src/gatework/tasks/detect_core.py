@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from gatework.data.observations import FloatArray, IntArray
 from gatework.data.row_encoder import Carry, RowEncoder
 from gatework.runtime.alarms import AlarmEvent, AlarmGrouper
 from gatework.runtime.detect import DetectRuntime, RowState, Told
+from gatework.runtime.row_step import RowModel, RowStep
 from gatework.runtime.scoring import ScoreState, Scoring
 from gatework.runtime.thresholds import Threshold
 
@@ -32,10 +34,25 @@ class DetectBlock:
     events: list[AlarmEvent]
 
 
+class DetectRow(NamedTuple):
+    """One row of a series; what is said of columns holds until the next one."""
+
+    row: int  # from 0
+    score: float
+    threshold: float
+    alarm: bool
+    warming: bool
+    first: int  # the most surprising column
+    total: float  # surprise of all columns
+    surprise: FloatArray  # (X,)
+    told: Told | None  # of an alarm
+    events: list[AlarmEvent]
+
+
 class SeriesState:
     """All that a stream remembers of one series."""
 
-    __slots__ = ("carry", "grouper", "row", "rows", "score", "threshold", "time")
+    __slots__ = ("carry", "grouper", "row", "rows", "score", "step", "threshold", "time")
 
     def __init__(
         self,
@@ -49,6 +66,7 @@ class SeriesState:
         self.threshold, self.grouper = threshold, grouper
         self.rows = 0
         self.time: int | None = None
+        self.step: RowStep | None = None  # made when a row comes alone
 
     def snapshot(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         """Plain JSON and arrays from which :meth:`restore` goes on."""
@@ -130,6 +148,75 @@ class Core:
             threshold[early:] = state.threshold.extend(score[early:])
         alarm, events = state.grouper.extend(first, score, threshold, warming, found.adapted, times)
         return DetectBlock(score, threshold, alarm, warming, found.adapted, told, events)
+
+    @cached_property
+    def _row_models(self) -> dict[bool, RowModel]:
+        return {}
+
+    def step(self, state: SeriesState, *, alone: bool = False) -> RowStep | None:
+        """A series' compiled step, None where the network has none; ``alone``: of a session's events."""
+        if state.step is None and RowModel.fits(self.runtime):
+            model = self._row_models.get(alone)
+            if model is None:
+                fixed = len(self.encoder.fixed)
+                model = RowModel(self.runtime, self.scoring, fixed, alone=alone)
+                self._row_models[alone] = model
+            state.step = model.step(state.row, state.score)
+        return state.step
+
+    def push(
+        self, state: SeriesState, values: FloatArray, tokens: IntArray, time: int | None
+    ) -> DetectRow:
+        """One row: what :meth:`advance` says of a block of one, sooner.
+
+        Args:
+            values: ``(C,)``.  tokens: ``(D,)``.  time: microseconds since 1970, or None.
+        """
+        step = state.step or self.step(state)
+        if step is None:
+            times = None if time is None else np.array([time])
+            block = self.advance(state, values[None], tokens[None], times)
+            surprise = block.surprise[0]
+            return DetectRow(
+                state.rows - 1, float(block.score[0]), float(block.threshold[0]), bool(block.alarm[0]),
+                bool(block.warming[0]), int(surprise.argmax()), float(surprise.sum()), surprise, block.told,
+                block.events,
+            )  # fmt: skip
+        encoder = self.encoder
+        z, changed = encoder.row(values, time, state.carry)
+        calendar = None
+        if encoder.cycles:
+            assert time is not None
+            calendar = encoder.calendar_row(time)
+        joined, first, total = step.push(z, tokens, calendar, changed)
+        score = self.score(joined)
+        row = state.rows
+        state.rows = row + 1
+        if time is not None:
+            state.time = time
+        warming = row < self.warmup
+        threshold = state.threshold.value if warming else state.threshold.update(score)
+        alarm, events = state.grouper.push(row, score, threshold, warming, step.surprise, time)
+        told = step.told() if alarm else None
+        return DetectRow(
+            row, score, threshold, alarm, warming, first, total, step.surprise, told, events
+        )
+
+    def push_event(self, state: SeriesState, token: int) -> tuple[float, int]:
+        """Surprise of a session's next event, and the word that was likeliest."""
+        step = state.step or self.step(state, alone=True)
+        tokens = np.array([token])
+        if step is not None:
+            return step.push(None, tokens, None, None)[0], int(step.best[0])
+        none = np.zeros((1, 0), np.float32)
+        told = self.runtime.advance(state.row, none, tokens[None], none)
+        joined = self.scoring.joined(told.residuals, np.zeros((1, 0), bool))
+        return float(joined[0]), int(told.best[0, 0])
+
+    def score(self, joined: float) -> float:
+        """The score of one joined surprise."""
+        assert self.scoring.row_tail is not None
+        return self.scoring.row_tail.one(joined)
 
     def series(self, values: FloatArray, tokens: IntArray, times: IntArray | None) -> DetectBlock:
         """A whole series from its beginning, its last alarm closed."""

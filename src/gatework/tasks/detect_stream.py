@@ -1,4 +1,4 @@
-"""A detector as a stream: rows, events or log lines in, scores and alarms out, in constant memory, without torch."""
+"""A detector as a stream: rows, events or log lines in, scores and alarms out, in constant memory."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,11 @@ from gatework.data.vocabulary import as_text
 from gatework.errors import DataError
 from gatework.runtime.alarms import AlarmEvent
 from gatework.runtime.detect import Told
-from gatework.tasks.detect_core import Core, DetectBlock, SeriesState
+from gatework.tasks.detect_core import Core, DetectBlock, DetectRow, SeriesState
 from gatework.tasks.detect_notices import Notices
-from gatework.tasks.detect_parse import ParsedRows, RowParser, make_parser, row_time
+from gatework.tasks.detect_parse import ParsedRows, RowParser, TableParser, make_parser, row_time
 
+NO_TOKENS = np.empty(0, np.int64)
 MOST_SERIES = 10_000  # states kept at once; the one not heard of for longest is forgotten
 
 
@@ -91,11 +93,13 @@ class DetectStream:
         self._notices = Notices(self._core.encoder, self._core.scoring.joining.adapt)
         self.rows = 0
         self._session_top = 0.0
+        if hasattr(self, "_own_parser"):
+            self._own_parser.restore(None)
 
     # ---- one by one ---------------------------------------------------------------------------------
 
     def push(self, row: Any) -> Verdict:
-        """The verdict on one more row: a mapping by column, the numbers of the channels, an event, or a log line.
+        """The verdict on one more row: a mapping by column, its numbers, an event, or a log line.
 
         Raises:
             DataError: a row that does not fit; the state is as before.
@@ -105,32 +109,31 @@ class DetectStream:
             series, values, tokens, time = self._metrics_row(row)
         else:
             parsed = self._parser().parse([row if isinstance(row, bytes) else str(row)])
-            if parsed.bad:
-                raise DataError(f"{self._name}.stream, row {self.rows}: {parsed.bad[0][2]}.")
+            if not len(parsed.good):
+                why = parsed.bad[0][2] if parsed.bad else "is blank"
+                raise DataError(f"{self._name}.stream, row {self.rows}: {why}.")
             rows = parsed.rows
             if rows.sessions is not None:
                 return self._event(rows.sessions[0][0])
             series = rows.series[0] if rows.series is not None else ""
-            values, tokens = rows.values, rows.tokens
+            values, tokens = rows.values[0], rows.tokens[0]
             time = None if rows.times is None else int(rows.times[0])
         state = self._state(series)
-        if time is not None and state.time is not None and time < state.time:
+        last = state.time if layout["kind"] == "metrics" else None  # a log's parser sees to it
+        if time is not None and last is not None and time < last:
             raise DataError(
                 f"{self._name}.stream, row {self.rows}: the time is before that of the row above. Push rows in "
                 "time order."
             )
-        times = None if time is None else np.array([time])
-        block = self._core.advance(state, values, tokens, times)
+        told = self._core.push(state, values, tokens, time)
         self.rows += 1
-        if block.events:
-            self._keep(series, block, state)
-        return self._verdict(series, state, block, values, tokens)
+        return self._verdict(series, told, values, tokens)
 
     def _metrics_row(self, row: Any) -> tuple[str, FloatArray, IntArray, int | None]:
         layout, encoder = self._layout, self._core.encoder
         channels, categories = layout["channels"], layout["categories"]
         series, time = "", None
-        if isinstance(row, Mapping):
+        if type(row) is not list and isinstance(row, Mapping):
             try:
                 numbers = [row[c] for c in channels]
                 words = [row[c] for c in categories]
@@ -138,8 +141,8 @@ class DetectStream:
                     series = as_text(row[layout["series"]]) or ""
             except KeyError as name:
                 raise DataError(
-                    f"{self._name}.stream, row {self.rows}: lacks {name}. Give every column that the model was "
-                    "fitted with, None where a value is missing."
+                    f"{self._name}.stream, row {self.rows}: lacks {name}. Give every column that the model "
+                    "was fitted with, None where a value is missing."
                 ) from None
             if layout["time"] and (stamp := row.get(layout["time"]["time"])) is not None:
                 time = row_time(stamp, layout)
@@ -152,82 +155,64 @@ class DetectStream:
                 )
             numbers, words = items[: len(channels)], items[len(channels) :]
         try:
-            values = np.array([numbers], np.float64)
+            values = np.array(numbers, np.float64)
         except (TypeError, ValueError):
             values = self._numbers(numbers)
-        tokens = np.array([[encoder.token(d, as_text(w)) for d, w in enumerate(words)]], np.int64)
+        tokens = NO_TOKENS
+        if words:
+            tokens = np.array([encoder.token(d, as_text(w)) for d, w in enumerate(words)], np.int64)
         if time is None and layout["time"]:
             state = self._states.get(series)
             last = None if state is None else state.time
             time = (0 if last is None else last) + int(layout.get("step") or 1)
-        return series, values, tokens.reshape(1, len(categories)), time
+        return series, values, tokens, time
 
     def _numbers(self, numbers: Sequence[Any]) -> FloatArray:
-        found = np.empty((1, len(numbers)))
+        found = np.empty(len(numbers))
         for c, x in enumerate(numbers):
             try:
-                found[0, c] = np.nan if x is None else float(x)
+                found[c] = np.nan if x is None else float(x)
             except (TypeError, ValueError):
                 raise DataError(
-                    f"{self._name}.stream, row {self.rows}, column {self._layout['channels'][c]!r}: {x!r} is not "
-                    "a number. Give None where a value is missing."
+                    f"{self._name}.stream, row {self.rows}, column {self._layout['channels'][c]!r}: {x!r} "
+                    "is not a number. Give None where a value is missing."
                 ) from None
         return found
 
     def _event(self, token: int) -> Verdict:
         """The session so far, after one more event."""
-        state = self._state("")
-        told = self._core.runtime.advance(
-            state.row,
-            np.zeros((1, 0), np.float32),
-            np.array([[token]]),
-            np.zeros((1, 0), np.float32),
-        )
-        top = float(self._core.scoring.joined(told.residuals, np.zeros((1, 0), bool))[0])
+        core, state = self._core, self._state("")
+        top, best = core.push_event(state, token)
         self._session_top = max(self._session_top, top)
-        score = float(self._core.scoring.score(np.array([self._session_top]))[0])
+        score = core.score(self._session_top)
         threshold = state.threshold.value
         row, state.rows = state.rows, state.rows + 1
         self.rows += 1
         encoder = self._core.encoder
         return Verdict(
             row, score, threshold, score > threshold, False, (("event", 1.0),), encoder.word(0, token),
-            encoder.word(0, int(told.best[0, 0])), None, None,
+            encoder.word(0, best), None, None,
         )  # fmt: skip
 
     def _verdict(
-        self,
-        series: str,
-        state: SeriesState,
-        block: DetectBlock,
-        values: FloatArray,
-        tokens: IntArray,
+        self, series: str, row: DetectRow, values: FloatArray, tokens: IntArray
     ) -> Verdict:
-        encoder, s = self._core.encoder, block.surprise[0]
-        names = encoder.names
-        total = float(s.sum()) or 1.0
-        first = int(s.argmax())
+        names, s, first = self._core.encoder.names, row.surprise, row.first
+        total = row.total or 1.0
         channels: tuple[tuple[str, float], ...] = ((names[first], float(s[first]) / total),)
         value: float | str | None = None
         expected: float | str | None = None
         low = high = None
-        if block.alarm[0]:
+        if row.alarm and row.told is not None:
             order = np.argsort(-s, kind="stable")[:3]
             channels = tuple((names[i], float(s[i]) / total) for i in order if s[i] > 0)
-            value, (low, expected, high) = self._told(first, block.told, 0, tokens, values)
+            value, (low, expected, high) = self._told(
+                first, row.told, 0, tokens[None], values[None]
+            )
         return Verdict(
-            state.rows - 1,
-            float(block.score[0]),
-            float(block.threshold[0]),
-            bool(block.alarm[0]),
-            bool(block.warming[0]),
-            channels,
-            value,
-            expected,
-            low,
-            high,
-            series or None,
-        )
+            row.row, row.score, row.threshold, row.alarm, row.warming, channels, value, expected, low,
+            high, series or None,
+        )  # fmt: skip
 
     def _told(
         self, column: int, told: Told, i: int, tokens: IntArray, values: FloatArray
@@ -256,7 +241,20 @@ class DetectStream:
 
     def reader(self, header: str | None = None) -> RowParser:
         """What turns lines into rows for :meth:`advance`; ``header`` names the columns of a table."""
+        if self._layout["kind"] == "log":
+            return self._parser()  # remembers lines, and goes with the stream's state
         return make_parser(self._core.encoder, header)
+
+    def is_header(self, line: str) -> bool:
+        """Whether a line names the columns of a table of measurements."""
+        return self._layout["kind"] == "metrics" and TableParser.is_header(line, self._core.encoder)
+
+    def time_text(self, time: int) -> str:
+        """A time of an alarm as a person writes it; the number of a step as it is."""
+        if (self._layout.get("time") or {}).get("time_kind") == "integer":
+            return str(time)
+        text = str(datetime(1970, 1, 1) + timedelta(microseconds=time))
+        return text.rstrip("0") if "." in text else text
 
     def advance(self, rows: ParsedRows) -> StreamBlock:
         """Scores of rows that the parser made, and the alarms that began, went on or ended in them."""
@@ -265,11 +263,11 @@ class DetectStream:
         n = len(rows.values)
         self.rows += n
         if rows.series is None:
-            block = self._series_block("", rows, slice(None))
+            alone, told = self._series_block("", rows, slice(None))
+            notices = self._notices.take()
             return StreamBlock(
-                block[0].score, block[0].threshold, block[0].alarm, block[0].warming, block[1],
-                self._notices.take(),
-            )  # fmt: skip
+                alone.score, alone.threshold, alone.alarm, alone.warming, told, notices
+            )
         score, threshold = np.empty(n), np.empty(n)
         alarm, warming = np.empty(n, bool), np.empty(n, bool)
         events: list[Alarm] = []
@@ -326,9 +324,6 @@ class DetectStream:
             event.open,
         )  # fmt: skip
 
-    def _keep(self, name: str, block: DetectBlock, state: SeriesState) -> None:
-        """Nothing is told of events by ``push``; its verdict tells of the row."""
-
     def finish(self) -> list[Alarm]:
         """The alarms that are open, closed: the end of the input."""
         found = []
@@ -350,7 +345,7 @@ class DetectStream:
                         known[1],
                         known[2],
                         False,
-                    )  # fmt: skip
+                    )
                 )
         return found
 
@@ -391,7 +386,7 @@ class DetectStream:
                     {name: (None, core.encoder.word(0, int(told.best[at, 0])), None)},
                     {name: word},
                     False,
-                )  # fmt: skip
+                )
             )
         return StreamBlock(score, threshold, alarm, np.zeros(len(score), bool), events, [])
 
@@ -412,6 +407,7 @@ class DetectStream:
             "series": facts,
             "session_top": self._session_top,
             "notices": self._notices.to_json(),
+            "parser": self._parser().state() if self._layout["kind"] == "log" else None,
         }
         return save(arrays, metadata={"gatework": json.dumps(told)})
 
@@ -444,6 +440,9 @@ class DetectStream:
             fresh.rows = int(arrays["rows"][0])
             fresh._session_top = float(told["session_top"])
             fresh._notices.restore(told["notices"])
+            fresh._own_parser = self._parser()
+            if told["parser"] is not None:
+                fresh._own_parser.restore(told["parser"])
         except (SafetensorError, ValueError, KeyError, TypeError, IndexError) as error:
             raise DataError(f"the state cannot be read: it is damaged ({error}).") from None
         self.__dict__ = fresh.__dict__
