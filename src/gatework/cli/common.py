@@ -11,6 +11,12 @@ from gatework.errors import ConfigError, DataError, ModelFileError, OutputError
 
 DATA = "Data"  # the panel of options that say how to read the data
 MAX_THREADS = 256  # torch itself crashes when asked for tens of thousands
+# task -> what `predict` and `evaluate` of its models take beside the data; of the others, `_LABELLED`
+_OPTIONS = {
+    "forecast": {"extra", "resample", "mend", "stride"},
+    "detect": {"mend"},
+}
+_LABELLED = {"skip_bad"}
 
 Model = Annotated[Path, typer.Argument(help="Folder of a saved model.", metavar="MODEL")]
 IgnoreExtra = Annotated[
@@ -107,18 +113,23 @@ def given_options(
     Raises:
         ConfigError: one that goes with another task.
     """
-    forecasts = model.name == "forecast"
-    given: dict[str, Any] = {
+    given = {
         "extra": "ignore" if ignore_extra else None,
         "resample": resample,
         "mend": mend or None,
+        "skip_bad": skip_bad or None,
         **others,
     }
-    odd = {name: value for name, value in given.items() if value is not None}
-    wrong = ["skip_bad"] if forecasts and skip_bad else [] if forecasts else list(odd)
-    if wrong:
-        flag = {"extra": "--ignore-extra"}.get(wrong[0], f"--{wrong[0].replace('_', '-')}")
+    found = {name: value for name, value in given.items() if value is not None}
+    for name in found:
+        if name not in _OPTIONS.get(model.name, _LABELLED):
+            flag = "--ignore-extra" if name == "extra" else f"--{name.replace('_', '-')}"
+            raise ConfigError(
+                f"{flag} does not go with a model of the task {model.name!r}. Leave it out."
+            )
+    if "mend" in found and model.name == "detect" and model.kind_ != "metrics":
         raise ConfigError(
-            f"{flag} does not go with a model of the task {model.name!r}. Leave it out."
+            f"--mend sorts the rows of a table, and this detector was fitted with data of the kind "
+            f"{model.kind_!r}. Leave it out."
         )
-    return odd if forecasts else {"skip_bad": skip_bad}
+    return found

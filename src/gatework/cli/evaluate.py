@@ -57,6 +57,7 @@ def evaluate(
     """Score a model on data that hold the truth, beside the naive answers."""
     from gatework.cli.options import whole_number
     from gatework.cli.show import print_evaluation, print_json
+    from gatework.cli.show_detect import print_detect
     from gatework.cli.show_labelled import print_labelled
     from gatework.errors import ConfigError
     from gatework.files import write_atomically
@@ -75,7 +76,6 @@ def evaluate(
         write_atomically(output, (dumps(evaluation, indent=1, ensure_ascii=False) + "\n").encode())
     if json:
         print_json(evaluation)
-    elif loaded.name == "forecast":
-        print_evaluation(evaluation)
     else:
-        print_labelled(evaluation)
+        show = {"forecast": print_evaluation, "detect": print_detect}
+        show.get(loaded.name, print_labelled)(evaluation)

@@ -92,8 +92,7 @@ def detect(
         typer.Option(
             "--continue",
             help="Train this saved detector on, its encoding kept.",
-            metavar="MODEL",
-            rich_help_panel="Data",
+            metavar="MODEL",  # of the panel "Data" it is not: nothing to compare cells with
         ),
     ] = None,
     resume: Resume = False,

@@ -113,10 +113,14 @@ def _look(
 ) -> dict[str, Any]:
     loaded = load_model(model, data)
     if loaded.name != "forecast":
+        shown = (
+            "what was odd about each alarm, channel by channel"
+            if loaded.name == "detect"
+            else "which steps spoke for its mistakes"
+        )
         raise ConfigError(
             f"a page of gates is made of forecasters so far, and {model} is a model of the task "
-            f"{loaded.name!r}. `gatework inspect {model}` tells of its layers; its report.html shows which "
-            "steps spoke for its mistakes."
+            f"{loaded.name!r}. `gatework inspect {model}` tells of its layers; its report.html shows {shown}."
         )
     from gatework.insight.forecast import inspect_forecaster
     from gatework.train.progress import make_progress

@@ -437,7 +437,7 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
             name="loss",
             text="how badly test rows were told: pinball loss of numbers, cross-entropy of categories",
             score=float(losses.mean()),
-            item="test row",
+            item="row",
             items=losses,
             blocks=np.arange(len(losses)) // 50,
         )

@@ -332,7 +332,7 @@ class Labeller(Task[Settings, LabelledData]):
             text=text,
             score=float(items.mean()),
             baselines={n: float(e.mean()) for n, e in found.items()},
-            item="test sequence",
+            item="sequence",
             items=items,
             baseline_items=found,
             blocks=np.arange(len(items)),
