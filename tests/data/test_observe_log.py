@@ -200,7 +200,7 @@ def test_rows_do_not_depend_on_the_blocks_nor_on_a_restart() -> None:
 
 
 def test_few_lines_are_matched_as_many_are() -> None:
-    words = re.findall(r"\S+", ODD_WORDS) + ["\u2003"]
+    words = [*re.findall(r"\S+", ODD_WORDS), "\u2003"]
     lines = [" ".join(words[i:j]) for i in range(len(words)) for j in range(i + 1, i + 4)]
     lines += ["".join(words[i : i + 2]) for i in range(len(words))] + ["\ud800 5", "x" * 3000]
     templates = LogTemplates.fit(["a 1", "b 2"])
