@@ -160,6 +160,8 @@ def cause(channel: Involved) -> Html:
             parts.append(f"; expected {wanted}")
         elif channel.median is not None:
             parts.append(f"; expected {number(channel.median)}")
+        elif channel.instead not in (None, came):
+            parts.append(f"; expected {channel.instead}")
     share = percent(channel.share, 0) if channel.share is not None else NONE
     return tag(
         "li",

@@ -102,6 +102,7 @@ class Involved:
     low: float | None
     median: float | None
     high: float | None
+    instead: str | None = None  # the likeliest word, of a category
 
 
 @dataclass
@@ -146,7 +147,8 @@ def _involved(value: object) -> Involved:
     low, median, high = (real(found.get(k)) for k in ("low", "median", "high"))
     name = text(found.get("name")) or "channel"
     said = came if came is not None else text(found.get("value"))
-    return Involved(name, real(found.get("share")), said, low, median, high)
+    instead = None if median is not None else text(found.get("median"))
+    return Involved(name, real(found.get("share")), said, low, median, high, instead)
 
 
 @dataclass

@@ -294,7 +294,11 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
             "channels": list(self.encoder_.live),
             "categories": list(self.encoder_.categories),
             "described": self.encoder_.describe(),
-            "notes": [*prepared.notes, *self.baselines_.notes],
+            "notes": [
+                n
+                for n in (*prepared.notes, *self.baselines_.notes)
+                if n not in self.encoder_.describe()
+            ],
             "source": Path(found.source).name,
             "split": {"how": prepared.how, **part_facts(prepared)},
             "threshold": {

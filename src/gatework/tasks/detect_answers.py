@@ -126,7 +126,7 @@ def reasons(core: Core, found: Observations, scored: Scored) -> dict[str, Any]:
         value, expected, low, high = np.full((4, N), np.nan)
         number = np.flatnonzero(first < C)
         c = first[number]
-        source = _sources(encoder, found)
+        source = sources(encoder, found)
         value[number] = source[number, c]
         for out, z in (
             (expected, scored.told.middle),
@@ -161,10 +161,14 @@ def reasons(core: Core, found: Observations, scored: Scored) -> dict[str, Any]:
     return columns
 
 
-def _sources(encoder: RowEncoder, found: Observations) -> npt.NDArray[np.float64]:
+def sources(encoder: RowEncoder, found: Observations) -> npt.NDArray[np.float64]:
     """``(N, C)`` live channels in the units of what is expected: of a counter its rise."""
-    rows = encoder.encode(found)
-    return encoder.raw(np.asarray(rows.values, float))
+    values = encoder.raw(np.asarray(encoder.encode(found).values, float))
+    for k in range(len(encoder.live)):
+        i = encoder.place(k)
+        if encoder.channels[i].kind != "counter" and i < found.values.shape[1]:
+            values[:, k] = found.values[:, i]  # as it is written, not as float32 has it
+    return values
 
 
 def _word_of(found: Observations, row: int, d: int) -> str | None:

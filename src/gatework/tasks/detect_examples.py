@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from gatework.data.observations import BoolArray, IntArray, Observations
-from gatework.tasks.detect_answers import Scored, _word_of, worst_events
+from gatework.tasks.detect_answers import Scored, _word_of, sources, worst_events
 
 POINTS, CHANNELS, EVENTS, LINES, SESSIONS, AROUND = 2000, 6, 20, 30, 20, 3
+TOLD = 0.01  # of an alarm's surprise
 INVOLVED = 0.1  # of a line's surprise, from which a channel is told
 
 
@@ -51,7 +52,7 @@ def _series(model: Any, found: Observations, scored: Scored, tested: BoolArray) 
     encoder = model.encoder_
     live = encoder.live
     involved = np.argsort(-_involved(scored, rows)[: len(live)], kind="stable")[:CHANNELS]
-    values = encoder.raw(encoder.encode(found).values[chosen])
+    values = sources(encoder, found)[chosen]
     channels = []
     bands = [encoder.raw(getattr(scored.told, z)[chosen]) for z in ("low", "middle", "high")]
     for c in involved.tolist():
@@ -116,9 +117,11 @@ def _events(
         if found.labels is not None:
             labelled = bool(found.labels[base + e.start_row : base + e.end_row + 1].any())
         if values is None:
-            values = encoder.raw(encoder.encode(found).values)
-        channels = []
+            values = sources(encoder, found)
+        channels: list[dict[str, Any]] = []
         for name, share in e.channels:
+            if share < TOLD and channels:
+                continue
             column = names.index(name)
             channels.append(
                 {
@@ -189,7 +192,7 @@ def _lines(
     seen: set[int] = set()
     texts, numbers = found.texts, found.lines
     encoder = model.encoder_
-    values = encoder.raw(encoder.encode(found).values)
+    values = sources(encoder, found)
     for row in order.tolist():
         if len(told) == LINES:
             break
