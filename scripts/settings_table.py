@@ -1,4 +1,4 @@
-"""Print the tables of settings in docs/forecast.md and docs/sequences.md, made from the tasks' configs.
+"""Print the tables of settings in the guides of docs/, made from the tasks' configs.
 
 python scripts/settings_table.py            prints the tables
 python scripts/settings_table.py --write    puts each into its page, between its two markers
@@ -15,6 +15,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from gatework.tasks.detect_config import DetectConfig
 from gatework.tasks.forecast_config import ForecastConfig
 from gatework.tasks.labelled_config import (
     ClassifyConfig,
@@ -29,6 +30,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 PAGES: dict[Path, tuple[type[TrainConfig], ...]] = {
     DOCS / "forecast.md": (ForecastConfig,),
     DOCS / "sequences.md": (ClassifyConfig, RegressConfig, TagConfig),
+    DOCS / "detect.md": (DetectConfig,),
 }
 BETWEEN = re.compile(
     r"(?P<begin><!-- settings(?: of (?P<name>[\w ]+))?: made by scripts/settings_table\.py -->\n)"
@@ -38,9 +40,11 @@ BETWEEN = re.compile(
 
 
 def fields_of(name: str | None) -> Iterable[tuple[str, FieldInfo]]:
-    """Names and fields of a table: of ``forecast`` (None), of ``all three``, or a task's own."""
+    """Names and fields of a table: of ``forecast`` (None), ``detect``, ``all three``, or a task's own."""
     if name is None:
         return ForecastConfig.model_fields.items()
+    if name == "detect":
+        return DetectConfig.model_fields.items()
     shared = LabelledConfig.model_fields
     if name == "all three":
         return shared.items()

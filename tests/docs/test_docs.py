@@ -37,14 +37,14 @@ import typer
 import gatework.tasks.forecast as forecast_task
 from gatework.cli.main import COMMANDS, build_app, main
 from gatework.errors import GateworkWarning
-from gatework.tasks import labelled_objective
+from gatework.tasks import detect_objective, labelled_objective
 from gatework.tasks.base import Task
 from gatework.tasks.registry import TASKS, config_class
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "gatework"
 GUIDE = ROOT / "docs" / "forecast.md"
-GUIDES = (GUIDE, ROOT / "docs" / "sequences.md")
+GUIDES = (GUIDE, ROOT / "docs" / "sequences.md", ROOT / "docs" / "detect.md")
 RUN = [p for p in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if p.is_file()]
 LINKED = [*RUN, *(p for n in ("CONTRIBUTING", "CHANGELOG") if (p := ROOT / f"{n}.md").is_file())]
 EVERY_RUN = pytest.mark.parametrize("page", RUN, ids=lambda p: p.name)
@@ -168,6 +168,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(Task, "__init__", small)
     monkeypatch.setattr(forecast_task, "MIN_EPOCH_STEPS", 5)
     monkeypatch.setattr(labelled_objective, "MIN_EPOCH_STEPS", 2)
+    monkeypatch.setattr(detect_objective, "MIN_EPOCH_STEPS", 20)
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.chdir(tmp_path)
 
