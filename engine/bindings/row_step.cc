@@ -19,6 +19,7 @@ using Sizes = std::tuple<Py_ssize_t, Py_ssize_t, Py_ssize_t, bool, Py_ssize_t, P
 using Head = std::tuple<nb::object, nb::object, nb::object>;                  // weight, bias, keep
 using Word = std::tuple<Py_ssize_t, Py_ssize_t, nb::object, nb::object, nb::object>;  // words, width, table, weight, bias
 using Tails = std::tuple<nb::object, Py_ssize_t, double>;                     // table, knots, reach
+using Scale = std::tuple<nb::object, nb::object>;                             // location, inverse; or None
 using Joining = std::tuple<Py_ssize_t, double, double, double>;               // top, forget, share, constant
 
 // Weights of all series, with what keeps them alive.
@@ -32,10 +33,15 @@ struct Model {
     held.emplace_back(o, name, float32, false, std::move(shape));
     return held.back().as<float>();
   }
+  const double* take_double(const nb::object& o, const char* name, std::vector<Py_ssize_t> shape) {
+    held.emplace_back(o, name, float64_always, false, std::move(shape));
+    return held.back().as<double>();
+  }
 };
 
 std::shared_ptr<Model> make_model(const Network& network, const Sizes& sizes, const Head& head,
-                                  const std::vector<Word>& words, const Tails& tails, const Joining& joining) {
+                                  const std::vector<Word>& words, const Tails& tails, const Joining& joining,
+                                  const Scale& scale) {
   auto made = std::make_shared<Model>();
   gatework::RowModel& m = made->m;
   made->stream = network.stream;
@@ -55,6 +61,10 @@ std::shared_ptr<Model> make_model(const Network& network, const Sizes& sizes, co
   for (const auto& [count, width, table, weight, bias] : words) {
     m.categories.push_back({count, width, made->take(table, "table", {count, width}),
                             made->take(weight, "weight", {H, count}), made->take(bias, "bias", {count})});
+  }
+  if (!std::get<0>(scale).is_none()) {
+    m.location = made->take_double(std::get<0>(scale), "location", {m.C});
+    m.inverse = made->take_double(std::get<1>(scale), "inverse", {m.C});
   }
   const Py_ssize_t D = static_cast<Py_ssize_t>(words.size());
   m.knots = std::get<1>(tails), m.reach = std::get<2>(tails);
@@ -98,15 +108,23 @@ class Step {
   Step(const Step&) = delete;
   Step& operator=(const Step&) = delete;
 
-  nb::tuple push(nb::handle z, nb::handle tokens, nb::handle calendar, nb::handle changed) {
-    Array z_, tokens_, calendar_, changed_;
-    if (C) z_ = Array(z, "z", float32, false, {C});
+  nb::tuple push(nb::handle numbers, nb::handle tokens, nb::handle calendar, nb::handle changed) {
+    Array numbers_, tokens_, calendar_, changed_;
+    const bool raw = model_->m.location;
+    if (C) numbers_ = Array(numbers, raw ? "values" : "z", raw ? float64_always : float32, false, {C});
     if (D) tokens_ = Array(tokens, "tokens", int64, false, {D});
     if (F) calendar_ = Array(calendar, "calendar", float32, false, {F});
     if (K && !changed.is_none()) changed_ = Array(changed, "changed", boolean, false, {K});
+    gatework::Row row;
+    if (raw) {
+      row.raw = numbers_.as<double>();
+    } else {
+      row.z = numbers_.as<float>();
+    }
+    row.tokens = tokens_.as<std::int64_t>(), row.calendar = calendar_.as<float>();
+    row.changed = changed_.as<std::uint8_t>();
     gatework::RowSurprise out;
-    const gatework::Status status = step_.step(state_, z_.as<float>(), tokens_.as<std::int64_t>(),
-                                               calendar_.as<float>(), changed_.as<std::uint8_t>(), out);
+    const gatework::Status status = step_.step(state_, row, out);
     if (status == gatework::Status::bad_argument) throw nb::value_error("a token is no word of its category");
     check(status);
     return nb::make_tuple(out.joined, out.first, out.total);
@@ -126,10 +144,11 @@ void bind_row_step(nb::module_& m) {
   nb::class_<SharedModel>(m, "RowModel")
       .def("__init__",
            [](SharedModel* self, const Network& network, const Sizes& sizes, const Head& head,
-              const std::vector<Word>& words, const Tails& tails, const Joining& joining) {
-             new (self) SharedModel{make_model(network, sizes, head, words, tails, joining)};
+              const std::vector<Word>& words, const Tails& tails, const Joining& joining,
+              const Scale& scale) {
+             new (self) SharedModel{make_model(network, sizes, head, words, tails, joining, scale)};
            },
-           "stream"_a, "sizes"_a, "head"_a, "words"_a, "tails"_a, "joining"_a)
+           "stream"_a, "sizes"_a, "head"_a, "words"_a, "tails"_a, "joining"_a, "scale"_a)
       .def("bind",
            [](const SharedModel& self, nb::handle h, nb::handle c, nb::handle last, nb::handle missing,
               nb::handle tokens, nb::handle usual, nb::handle held, nb::handle expected, nb::handle best,
@@ -139,5 +158,5 @@ void bind_row_step(nb::module_& m) {
            "h"_a, "c"_a.none(), "last"_a, "missing"_a, "tokens"_a, "usual"_a, "held"_a, "expected"_a, "best"_a,
            "chances"_a, "surprise"_a);
   nb::class_<Step>(m, "RowStep")
-      .def("push", &Step::push, "z"_a.none(), "tokens"_a.none(), "calendar"_a.none(), "changed"_a.none());
+      .def("push", &Step::push, "numbers"_a.none(), "tokens"_a.none(), "calendar"_a.none(), "changed"_a.none());
 }

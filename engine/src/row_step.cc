@@ -45,6 +45,7 @@ const char* fault(const RowModel& m) {
     inputs += c.width;
   }
   if (inputs != layer.I || layer.P) return "the stream's inputs are not a row";
+  if (!m.location != !m.inverse) return "a location and its inverse scale go together";
   if (m.C && (!m.weight || !m.bias || !m.keep)) return "an array of the numbers is absent";
   if (m.C && (m.below < 1 || m.above < 1)) return "there must be quantiles on both sides of the median";
   if (!m.tails || m.knots < 2 || m.knots > most || !(m.reach > 0)) return "there must be tails";
@@ -58,16 +59,18 @@ RowStep::RowStep(const RowModel& model) : m_(model) {
   const auto& layer = m_.stream->layers()[0];
   Index told = m_.C * (1 + m_.below + m_.above);
   for (const auto& c : m_.categories) told = std::max(told, c.words);
+  z_.resize(size(m_.C));
   x_.resize(size(layer.I));
   h_.resize(size(layer.H));
   told_.resize(size(told));
   order_.resize(size(m_.C + m_.K) + m_.categories.size());
 }
 
-Status RowStep::step(const RowState& s, const float* z, const std::int64_t* tokens, const float* calendar,
-                     const std::uint8_t* changed, RowSurprise& out) {
+Status RowStep::step(const RowState& s, const Row& row, RowSurprise& out) {
+  const std::int64_t* tokens = row.tokens;
+  const bool absent = m_.location ? !row.raw : !row.z;
   const Index C = m_.C, D = static_cast<Index>(m_.categories.size()), X = C + D + m_.K;
-  if ((C && (!z || !s.last || !s.missing || !s.expected)) || (m_.F && !calendar) || !s.usual || !s.held ||
+  if ((C && (absent || !s.last || !s.missing || !s.expected)) || (m_.F && !row.calendar) || !s.usual || !s.held ||
       !s.surprise || (D && (!tokens || !s.tokens || !s.best || !s.chances)))
     return Status::bad_argument;
   for (Index d = 0; d < D; ++d) {
@@ -80,11 +83,13 @@ Status RowStep::step(const RowState& s, const float* z, const std::int64_t* toke
     const auto& c = m_.categories[size(d)];
     x = std::copy_n(c.table + s.tokens[d] * c.width, c.width, x);
   }
-  if (m_.F) std::copy_n(calendar, m_.F, x);
+  if (m_.F) std::copy_n(row.calendar, m_.F, x);
   if (const Status status = m_.stream->step(1, x_.data(), s.h, s.c, h_.data()); status != Status::ok) return status;
-  if (C) numbers(s, z);
+  for (Index c = 0; m_.location && c < C; ++c)
+    z_[size(c)] = static_cast<float>((row.raw[c] - m_.location[c]) * m_.inverse[c]);
+  if (C) numbers(s, m_.location ? z_.data() : row.z);
   if (D) words(s, tokens);
-  for (Index k = 0; k < m_.K; ++k) s.surprise[C + D + k] = changed && changed[k] ? m_.constant : 0.0;
+  for (Index k = 0; k < m_.K; ++k) s.surprise[C + D + k] = row.changed && row.changed[k] ? m_.constant : 0.0;
   out.joined = join(s);
   out.first = std::max_element(s.surprise, s.surprise + X) - s.surprise;
   out.total = 0;

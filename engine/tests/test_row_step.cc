@@ -53,14 +53,15 @@ struct Detector {
   static constexpr Index H = 5, width = 3;
   Case z;
   Index D, X, I, columns;
-  Numbers w_ih, w_hh, weight, bias, keep, table;
+  Numbers w_ih, w_hh, weight, bias, keep, location, inverse, table;
   std::vector<Numbers> tables, word_weights, word_biases;
   Array<float> a_weight, a_bias, a_keep, a_tails;
+  Array<double> a_location, a_inverse;
   std::vector<std::unique_ptr<Array<float>>> held;
   Stream stream;
   RowModel model;
 
-  explicit Detector(const Case& given)
+  explicit Detector(const Case& given, bool scaled = false)
       : z(given),
         D(static_cast<Index>(z.words.size())),
         X(z.C + D + z.K),
@@ -71,14 +72,19 @@ struct Detector {
         weight(numbers(H * columns, 3)),
         bias(numbers(columns, 4)),
         keep(numbers(z.C, 5)),
+        location(numbers(z.C, 90)),
+        inverse(numbers(z.C, 91)),
         table(tails(z.C + D)),
         a_weight(1, weight),
         a_bias(1, bias),
         a_keep(1, keep),
         a_tails(1, table),
+        a_location(1, location),
+        a_inverse(1, inverse),
         stream(make_stream()) {
     model.stream = &stream;
     model.C = z.C, model.F = z.F, model.K = z.K, model.mask = z.mask;
+    if (scaled) model.location = a_location.data(), model.inverse = a_inverse.data();
     model.below = z.below, model.above = z.above;
     model.weight = a_weight.data(), model.bias = a_bias.data(), model.keep = a_keep.data();
     for (Index d = 0; d < D; ++d) {
@@ -232,8 +238,8 @@ void same(const Array<T>& got, const Numbers& want, double tolerance) {
   }
 }
 
-void compare(const Case& z) {
-  const Detector d(z);
+void compare(const Case& z, bool scaled = false) {
+  const Detector d(z, scaled);
   CHECK(fault(d.model) == nullptr);
   Plain plain(d);
   const Series s(d);
@@ -253,10 +259,15 @@ void compare(const Case& z) {
     const Numbers calendar = numbers(z.F, 50 + t);
     plain.row(values, words, calendar, changed);
     const Array<float> az(1, values), af(1, calendar);
+    Numbers raw = values;
+    for (Index c = 0; c < z.C; ++c) raw[at(c)] = values[at(c)] / d.inverse[at(c)] + d.location[at(c)];
+    const Array<double> ar(1, raw);
     const Array<std::int64_t> aw(0, Numbers(words.begin(), words.end()));
     const Array<std::uint8_t> ac(0, Numbers(changed.begin(), changed.end()));
+    Row row{az.data(), nullptr, aw.data(), af.data(), ac.data()};
+    if (scaled) row.z = nullptr, row.raw = ar.data();
     RowSurprise out;
-    CHECK(step.step(s.state, az.data(), aw.data(), af.data(), ac.data(), out) == Status::ok);
+    CHECK(step.step(s.state, row, out) == Status::ok);
     Numbers expected = plain.low;
     expected.insert(expected.end(), plain.middle.begin(), plain.middle.end());
     expected.insert(expected.end(), plain.high.begin(), plain.high.end());
@@ -290,6 +301,7 @@ TEST(all_together) {
   compare({6, 4, 2, 1, 3, {5, 17}, true, 4, 0.1, 0.5});
   compare({6, 2, 1, 3, 1, {9}, false, 100, 0.1, 1});
   compare({1, 4, 0, 1, 1, {}, true, 1, 0, 0.25});
+  compare({9, 2, 1, 3, 1, {9}, true, 100, 0.1, 0.5}, true);
 }
 
 TEST(a_token_that_is_no_word_changes_nothing) {
@@ -300,10 +312,10 @@ TEST(a_token_that_is_no_word_changes_nothing) {
   RowSurprise out;
   const auto before = s.h.bytes();
   for (const std::int64_t token : {-1, 4}) {
-    CHECK(step.step(s.state, z, &token, nullptr, nullptr, out) == Status::bad_argument);
+    CHECK(step.step(s.state, {z, nullptr, &token, nullptr, nullptr}, out) == Status::bad_argument);
     s.tokens.data()[0] = token;
     const std::int64_t right = 1;
-    CHECK(step.step(s.state, z, &right, nullptr, nullptr, out) == Status::bad_argument);
+    CHECK(step.step(s.state, {z, nullptr, &right, nullptr, nullptr}, out) == Status::bad_argument);
     s.tokens.data()[0] = 0;
   }
   CHECK(s.h.bytes() == before && s.held.data()[1] == 0);
@@ -314,15 +326,17 @@ TEST(an_absent_array_is_refused) {
   const Series s(d);
   RowStep step(d.model);
   const float z[2] = {0, 1}, f = 0;
+  const double raw[2] = {0, 1};
   const std::int64_t token = 1;
   RowSurprise out;
-  CHECK(step.step(s.state, nullptr, &token, &f, nullptr, out) == Status::bad_argument);
-  CHECK(step.step(s.state, z, nullptr, &f, nullptr, out) == Status::bad_argument);
-  CHECK(step.step(s.state, z, &token, nullptr, nullptr, out) == Status::bad_argument);
+  CHECK(step.step(s.state, {nullptr, nullptr, &token, &f, nullptr}, out) == Status::bad_argument);
+  CHECK(step.step(s.state, {z, nullptr, nullptr, &f, nullptr}, out) == Status::bad_argument);
+  CHECK(step.step(s.state, {z, nullptr, &token, nullptr, nullptr}, out) == Status::bad_argument);
+  CHECK(step.step(s.state, {nullptr, raw, &token, &f, nullptr}, out) == Status::bad_argument);  // no location
   RowState lacks = s.state;
   lacks.usual = nullptr;
-  CHECK(step.step(lacks, z, &token, &f, nullptr, out) == Status::bad_argument);
-  CHECK(step.step(s.state, z, &token, &f, nullptr, out) == Status::ok);
+  CHECK(step.step(lacks, {z, nullptr, &token, &f, nullptr}, out) == Status::bad_argument);
+  CHECK(step.step(s.state, {z, nullptr, &token, &f, nullptr}, out) == Status::ok);
 }
 
 TEST(a_row_that_is_not_finite_keeps_the_state_finite) {
@@ -331,7 +345,7 @@ TEST(a_row_that_is_not_finite_keeps_the_state_finite) {
   RowStep step(d.model);
   const float most = std::numeric_limits<float>::infinity(), z[3] = {most, -most, std::nanf("")};
   RowSurprise out;
-  for (int t = 0; t < 3; ++t) CHECK(step.step(s.state, z, nullptr, nullptr, nullptr, out) == Status::ok);
+  for (int t = 0; t < 3; ++t) CHECK(step.step(s.state, {z, nullptr, nullptr, nullptr, nullptr}, out) == Status::ok);
   CHECK(std::isfinite(out.joined) && std::isfinite(s.h.data()[0]));
   CHECK(s.last.data()[0] == 8.0f && s.last.data()[1] == -8.0f && s.last.data()[2] == 0.0f);
 }
@@ -349,6 +363,7 @@ TEST(faults_are_told) {
   CHECK(refused([](RowModel& m) { m.F = -1; }));
   CHECK(refused([](RowModel& m) { m.keep = nullptr; }));
   CHECK(refused([](RowModel& m) { m.above = 0; }));
+  CHECK(refused([](RowModel& m) { m.inverse = m.location = nullptr, m.location = &m.reach; }));
   CHECK(refused([](RowModel& m) { m.categories[0].words = 0; }));
   CHECK(refused([](RowModel& m) { m.categories[0].table = nullptr; }));
   CHECK(refused([](RowModel& m) { m.knots = 1; }));

@@ -85,6 +85,7 @@ class RowModel:
         words: Sequence[tuple[Any, ...]],  # words, width, table, weight, bias
         tails: tuple[NDArray[Any], int, float],  # table, knots, reach
         joining: tuple[int, float, float, float],  # top, forget, share, constant
+        scale: tuple[NDArray[Any] | None, NDArray[Any] | None],  # location, inverse; or Nones
     ) -> None: ...
     def bind(
         self,
@@ -104,7 +105,7 @@ class RowModel:
 class RowStep:
     def push(
         self,
-        z: NDArray[Any] | None,
+        numbers: NDArray[Any] | None,
         tokens: NDArray[Any] | None,
         calendar: NDArray[Any] | None,
         changed: NDArray[Any] | None,

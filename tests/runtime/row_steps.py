@@ -86,6 +86,11 @@ def check(spec: DetectSpec, joining: Joining, constants: int, n: int = 60) -> No
     told = runtime.advance(row, z, tokens, calendar)
     wanted = scoring.surprise(told.residuals, changed, score)
 
+    rng = np.random.default_rng(4)
+    location, inverse = rng.standard_normal(spec.channels), rng.uniform(0.1, 9, spec.channels)
+    scaled = RowModel(runtime, scoring, constants, scale=(location, inverse))
+    raw_step = scaled.step(runtime.state(), scoring.state(X))
+    raw = z / inverse + location
     model = RowModel(runtime, scoring, constants)
     row2, score2 = runtime.state(), scoring.state(X)
     step = model.step(row2, score2)
@@ -99,6 +104,9 @@ def check(spec: DetectSpec, joining: Joining, constants: int, n: int = 60) -> No
             joined, first, total = step.push(z[i], tokens[i], calendar[i], changed[i])
             part, surprise = step.told(), step.surprise
             assert first == surprise.argmax()
+            if i < 7:
+                given = raw_step.push(raw[i], tokens[i], calendar[i], changed[i])[0]
+                close(given, wanted.joined[i], "joined, of raw numbers")
             close(total, surprise.sum(), "total")
         same(part, told, i)
         close(surprise, wanted.adapted[i], "surprise")

@@ -16,6 +16,8 @@ namespace gatework {
 struct RowModel {
   const Stream* stream = nullptr;  // float, I = (1 + mask) C + widths of the categories + F
   std::int64_t C = 0, F = 0, K = 0;
+  const double* location = nullptr;  // (C) with `inverse`: numbers come raw, z = (raw - location) * inverse; null:
+  const double* inverse = nullptr;   // they come as z
   bool mask = false;  // the network is told which numbers were missing
   std::int64_t below = 0, above = 0;  // quantiles below and above the median
   const float* weight = nullptr;  // (H, Q*C): the median, then widths downwards, then upwards
@@ -61,14 +63,20 @@ struct RowSurprise {
   std::int64_t first = 0;        // the most surprising column
 };
 
-// A row of numbers z (C) standardised, NaN where missing, its tokens (D), calendar (F) and changed (K; null: none).
+struct Row {
+  const float* z = nullptr;    // (C) standardised, NaN where missing
+  const double* raw = nullptr; // (C) in its place, where the model has a location
+  const std::int64_t* tokens = nullptr;   // (D)
+  const float* calendar = nullptr;        // (F)
+  const std::uint8_t* changed = nullptr;  // (K) whether a constant channel has another value; null: none
+};
+
 // One thread at a time.  `bad_argument`: a token that is no word, or an array is absent; nothing has changed then.
 class RowStep {
  public:
   // Throws std::invalid_argument (fault) or std::bad_alloc.
   explicit RowStep(const RowModel& model);
-  Status step(const RowState& state, const float* z, const std::int64_t* tokens, const float* calendar,
-              const std::uint8_t* changed, RowSurprise& out);
+  Status step(const RowState& state, const Row& row, RowSurprise& out);
 
  private:
   void numbers(const RowState& s, const float* z);
@@ -77,7 +85,7 @@ class RowStep {
   double join(const RowState& s);
 
   RowModel m_;
-  std::vector<float> x_, h_, told_;
+  std::vector<float> z_, x_, h_, told_;
   std::vector<double> order_;
 };
 

@@ -84,6 +84,9 @@ class RowEncoder:
         self._inverse = np.array([1 / channels[i].scale for i in self._live])
         self._plain = not len(self._logs) and not len(self._counters) and not gap
         self._all = len(self._live) == len(channels)
+        # Location and inverse scale, where a row is read by them alone; else None.
+        simple = self._plain and self._all and bool(channels)
+        self.scale = (self._location, self._inverse) if simple else None
         # Names of the channels that the network sees, and of those that did not move in training.
         self.live = tuple(channels[i].name for i in self._live)
         self.fixed = tuple(channels[i].name for i in self._fixed)
@@ -181,10 +184,8 @@ class RowEncoder:
 
     def row(
         self, values: FloatArray, time: int | None, carry: Carry
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_] | None]:
-        """The same of one row ``(C,)``; None where no channel is constant."""
-        if self._plain and self._all:
-            return ((values - self._location) * self._inverse).astype(np.float32), None
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        """The same of one row ``(C,)``."""
         times = None if time is None else np.array([time])
         z, changed = self.push(values[None], times, carry)
         return z[0], changed[0]
@@ -216,6 +217,14 @@ class RowEncoder:
             if self.channels[i].kind == "log":
                 out[..., k] = np.sinh(np.clip(out[..., k], -50, 50)) * self.channels[i].unit
         return np.asarray(out)
+
+    def raw_of(self, live: int, z: float) -> float:
+        """The same of one number of a live channel."""
+        out: float = float(z) / float(self._inverse[live]) + float(self._location[live])
+        channel = self.channels[self._live[live]]
+        if channel.kind == "log":
+            return math.sinh(min(max(out, -50.0), 50.0)) * channel.unit
+        return out
 
     def place(self, live: int) -> int:
         """Which of all channels a live one is."""

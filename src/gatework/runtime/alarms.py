@@ -146,7 +146,9 @@ class AlarmGrouper:
         if first_row > self._next:
             self._on = False
         on = self._rows(scores, thresholds, ~np.asarray(quiet, bool))
-        edges = np.flatnonzero(np.diff(on, prepend=False, append=False))
+        around = np.zeros(n + 2, bool)
+        around[1:-1] = on
+        edges = np.flatnonzero(around[1:] != around[:-1])
         events: list[AlarmEvent] = []
         alarm = on.copy()
         changed = False

@@ -24,8 +24,8 @@ NOTHING = np.empty((1, 0))
 class RowStep:
     """One series, row after row; made by :meth:`RowModel.step`.
 
-    ``push(z, tokens, calendar, changed)`` gives the joined surprise, the most surprising column and the sum of
-    all; :attr:`surprise` and :meth:`told` say more of the last row.
+    ``push(numbers, tokens, calendar, changed)`` gives the joined surprise, the most surprising column and the
+    sum of all; :attr:`surprise` and :meth:`told` say more of the last row.
     """
 
     __slots__ = ("_chances", "_expected", "best", "push", "surprise")
@@ -66,12 +66,20 @@ class RowModel:
         scoring: how its residuals become one number.
         constants: K channels that were constant in training.
         alone: rows are neither adapted nor smoothed, as those of a session.
+        scale: ``(C,)`` location and inverse scale, float64: numbers then come raw, float64; else standardised,
+            float32.
     """
 
     def __init__(
-        self, runtime: DetectRuntime, scoring: Scoring, constants: int, *, alone: bool = False
+        self,
+        runtime: DetectRuntime,
+        scoring: Scoring,
+        constants: int,
+        *,
+        alone: bool = False,
+        scale: tuple[Array, Array] | None = None,
     ) -> None:
-        self._made_of = runtime, scoring, constants, alone
+        self._made_of = runtime, scoring, constants, alone, scale
         spec = self._spec = runtime.spec
         C = spec.channels
         head: tuple[Array | None, ...] = (None, None, None)
@@ -99,6 +107,7 @@ class RowModel:
                 1.0 if alone else scoring.weight,
                 joining.constant,
             ),
+            scale or (None, None),
         )
 
     @staticmethod
@@ -111,12 +120,17 @@ class RowModel:
         return RowStep(self._model, self._spec, row, score)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        runtime, scoring, constants, alone = self._made_of
-        return _made, (runtime, scoring, constants, alone)
+        return _made, self._made_of
 
 
-def _made(runtime: DetectRuntime, scoring: Scoring, constants: int, alone: bool) -> RowModel:
-    return RowModel(runtime, scoring, constants, alone=alone)
+def _made(
+    runtime: DetectRuntime,
+    scoring: Scoring,
+    constants: int,
+    alone: bool,
+    scale: tuple[Array, Array] | None,
+) -> RowModel:
+    return RowModel(runtime, scoring, constants, alone=alone, scale=scale)
 
 
 def _plain(*arrays: Array) -> tuple[Array, ...]:

@@ -158,8 +158,8 @@ class Core:
         if state.step is None and RowModel.fits(self.runtime):
             model = self._row_models.get(alone)
             if model is None:
-                fixed = len(self.encoder.fixed)
-                model = RowModel(self.runtime, self.scoring, fixed, alone=alone)
+                fixed, scale = len(self.encoder.fixed), self.encoder.scale
+                model = RowModel(self.runtime, self.scoring, fixed, alone=alone, scale=scale)
                 self._row_models[alone] = model
             state.step = model.step(state.row, state.score)
         return state.step
@@ -183,12 +183,15 @@ class Core:
                 block.events,
             )  # fmt: skip
         encoder = self.encoder
-        z, changed = encoder.row(values, time, state.carry)
+        numbers: npt.NDArray[Any] = values
+        changed = None
+        if encoder.scale is None:
+            numbers, changed = encoder.row(values, time, state.carry)
         calendar = None
         if encoder.cycles:
             assert time is not None
             calendar = encoder.calendar_row(time)
-        joined, first, total = step.push(z, tokens, calendar, changed)
+        joined, first, total = step.push(numbers, tokens, calendar, changed)
         score = self.score(joined)
         row = state.rows
         state.rows = row + 1

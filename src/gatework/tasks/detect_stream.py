@@ -7,13 +7,13 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from gatework.data.observations import FloatArray, IntArray, Observations
-from gatework.data.row_encoder import GAP, RowEncoder
+from gatework.data.row_encoder import UNSEEN, RowEncoder
 from gatework.data.vocabulary import as_text
 from gatework.errors import DataError
 from gatework.runtime.alarms import AlarmEvent
@@ -26,8 +26,7 @@ NO_TOKENS = np.empty(0, np.int64)
 MOST_SERIES = 10_000  # states kept at once; the one not heard of for longest is forgotten
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What is known after one row, or of a session so far."""
 
     row: int  # from 0, in its series
@@ -125,8 +124,11 @@ class DetectStream:
                 f"{self._name}.stream, row {self.rows}: the time is before that of the row above. Push rows in "
                 "time order."
             )
+        before = state.time
         told = self._core.push(state, values, tokens, time)
         self.rows += 1
+        if told.alarm and time is not None and self._core.encoder.gap:
+            values = _with_gaps(values[None], np.array([time]), before)[0]
         return self._verdict(series, told, values, tokens)
 
     def _metrics_row(self, row: Any) -> tuple[str, FloatArray, IntArray, int | None]:
@@ -221,18 +223,15 @@ class DetectStream:
         encoder = self._core.encoder
         C, D = len(encoder.live), len(encoder.categories)
         if column < C:
-            raw = [float(encoder.raw(z[i])[column]) for z in (told.low, told.middle, told.high)]
+            raw = [encoder.raw_of(column, z[i, column]) for z in (told.low, told.middle, told.high)]
             index = encoder.place(column)
-            name = encoder.live[column]
-            value = float(values[i, index]) if name != GAP and index < values.shape[1] else None
+            value = float(values[i, index]) if index < values.shape[1] else None
             return value, (raw[0], raw[1], raw[2])
         if column < C + D:
             d = column - C
-            return encoder.word(d, int(tokens[i, d])), (
-                None,
-                encoder.word(d, int(told.best[i, d])),
-                None,
-            )
+            token = int(tokens[i, d])
+            own = UNSEEN if token == 1 else encoder.word(d, token)
+            return own, (None, encoder.word(d, int(told.best[i, d])), None)
         name = encoder.fixed[column - C - D]
         index = [c.name for c in encoder.channels].index(name)
         return float(values[i, index]), (None, encoder.channels[index].location, None)
@@ -295,8 +294,11 @@ class DetectStream:
             )  # fmt: skip
             return block, []
         self._notices.rows(name, values, state)
+        before = state.time
         block = self._core.advance(state, values, tokens, times)
         first = state.rows - len(values)
+        if block.events and times is not None and self._core.encoder.gap:
+            values = _with_gaps(values, times, before)
         return block, [self._alarm(name, e, block, first, values, tokens) for e in block.events]
 
     def _alarm(
@@ -471,6 +473,12 @@ class DetectStream:
     def rows_of(found: Observations, encoder: RowEncoder, first: int) -> list[Any]:
         """Rows of observations from ``first`` on, as :meth:`push` takes them."""
         return list(_rows_of(found, encoder, first))
+
+
+def _with_gaps(values: FloatArray, times: IntArray, before: int | None) -> FloatArray:
+    """Raw rows with the seconds since the row before as their last column."""
+    steps = np.diff(times, prepend=np.nan if before is None else before) / 1e6
+    return np.column_stack([values, np.where(steps < 0, np.nan, steps)])
 
 
 def _rows_of(found: Observations, encoder: RowEncoder, first: int) -> Iterator[Any]:
