@@ -149,6 +149,28 @@ def test_stream_tells_what_predict_tells(
         stream.push(" ")
 
 
+def test_alarms_of_a_stream_tell_the_silence_and_the_unseen_line(
+    detector: AnomalyDetector, service: Service
+) -> None:
+    stream = detector.stream()
+    alarms = stream.advance(stream.reader().parse(service.lines).rows).events
+    found = {alarm.peak_row: alarm for alarm in alarms}
+    silence = found[service.odd["silence"]]
+    high = silence.expected[GAP][2]
+    assert isinstance(high, float)
+    assert silence.values[GAP] == pytest.approx(300, abs=1)
+    assert 0 < high < 10
+    unseen = found[service.odd["unseen"]]
+    assert unseen.values["template"] == UNSEEN
+    pushed = detector.stream()
+    first = service.odd["silence"] - 40
+    for line in service.lines[first : service.odd["silence"]]:
+        pushed.push(line)
+    verdict = pushed.push(service.lines[service.odd["silence"]])
+    assert verdict.channels[0][0] == GAP
+    assert verdict.value == pytest.approx(300, abs=1)
+
+
 def test_stream_goes_on_after_a_restart_and_after_a_reset(
     detector: AnomalyDetector, lines: list[str]
 ) -> None:
