@@ -119,6 +119,30 @@ def test_rows_and_blocks_take_turns(plain: AnomalyDetector) -> None:
     agree(pushed(stream, [list(r) for r in rows[500:]]), answer, 500)
 
 
+@pytest.mark.parametrize("size", [1, 2, 6, 7])
+def test_blocks_of_any_size_are_the_table(detector: AnomalyDetector, size: int) -> None:
+    frame = pl.DataFrame(table())
+    lines = frame.write_csv().splitlines()
+    answer = detector.predict(frame)
+    stream = detector.stream()
+    parser = stream.reader(lines[0])
+    found: list[float] = []
+    events: dict[int, Any] = {}
+    for first in range(1, len(lines), size):
+        block = stream.advance(parser.parse(lines[first : first + size]).rows)
+        found += block.score.tolist()
+        events |= {e.start_row: e for e in block.events}
+    np.testing.assert_allclose(found, answer["score"], rtol=2e-3, atol=2e-3)
+    whole = detector.stream()
+    rows = whole.reader(lines[0]).parse(lines[1:]).rows
+    wanted = {e.start_row: e for e in whole.advance(rows).events}
+    assert events.keys() == wanted.keys()
+    assert wanted
+    for start, event in wanted.items():
+        assert events[start].peak_row == event.peak_row
+        assert events[start].values == event.values
+
+
 def test_a_network_without_a_compiled_step_is_pushed_as_well(plain: AnomalyDetector) -> None:
     data = table()
     detector = AnomalyDetector(**SMALL, method="reconstruct", window=4).fit({"wave": data["wave"]})

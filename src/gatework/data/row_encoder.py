@@ -220,11 +220,11 @@ class RowEncoder:
 
     def raw_of(self, live: int, z: float) -> float:
         """The same of one number of a live channel."""
-        out: float = float(z) / float(self._inverse[live]) + float(self._location[live])
         channel = self.channels[self._live[live]]
+        out = float(z) / float(self._inverse[live]) + channel.location
         if channel.kind == "log":
-            return math.sinh(min(max(out, -50.0), 50.0)) * channel.unit
-        return out
+            return float(math.sinh(min(max(out, -50.0), 50.0)) * channel.unit)
+        return float(out)
 
     def place(self, live: int) -> int:
         """Which of all channels a live one is."""

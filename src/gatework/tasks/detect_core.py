@@ -19,6 +19,7 @@ from gatework.runtime.scoring import ScoreState, Scoring
 from gatework.runtime.thresholds import Threshold
 
 BLOCK = 4096  # rows scored at once
+FEW = 6  # rows that are sooner scored one by one
 
 
 @dataclass
@@ -203,6 +204,31 @@ class Core:
         told = step.told() if alarm else None
         return DetectRow(
             row, score, threshold, alarm, warming, first, total, step.surprise, told, events
+        )
+
+    def few(
+        self, state: SeriesState, values: FloatArray, tokens: IntArray, times: IntArray | None
+    ) -> DetectBlock:
+        """The same as :meth:`advance`, sooner where there are hardly any rows; without residuals."""
+        step = state.step or self.step(state)
+        n = len(values)
+        if step is None or not 0 < n <= FEW:
+            return self.advance(state, values, tokens, times)
+        values, tokens = np.ascontiguousarray(values), np.ascontiguousarray(tokens)
+        rows, surprise, told = [], [], []
+        for i in range(n):
+            time = None if times is None else int(times[i])
+            rows.append(self.push(state, values[i], tokens[i], time))
+            surprise.append(step.surprise.copy())
+            told.append(step.told())
+        return DetectBlock(
+            np.array([r.score for r in rows]),
+            np.array([r.threshold for r in rows]),
+            np.array([r.alarm for r in rows]),
+            np.array([r.warming for r in rows]),
+            np.array(surprise),
+            told[0] if n == 1 else Told(*map(np.concatenate, zip(*told, strict=True))),
+            list({e.start_row: e for r in rows for e in r.events}.values()),
         )
 
     def push_event(self, state: SeriesState, token: int) -> tuple[float, int]:

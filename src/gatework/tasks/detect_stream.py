@@ -295,7 +295,7 @@ class DetectStream:
             return block, []
         self._notices.rows(name, values, state)
         before = state.time
-        block = self._core.advance(state, values, tokens, times)
+        block = self._core.few(state, values, tokens, times)
         first = state.rows - len(values)
         if block.events and times is not None and self._core.encoder.gap:
             values = _with_gaps(values, times, before)
