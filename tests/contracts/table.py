@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from gatework import Forecaster, SequenceClassifier, SequenceRegressor, SequenceTagger
+from gatework import AnomalyDetector, Forecaster, SequenceClassifier, SequenceRegressor, SequenceTagger
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,16 @@ CONTRACTS = [
         stream_answer=lambda answer: answer.quantiles,
         batch_answer=lambda model, frame: (
             model.predict(frame).select(pl.col("^q.*$")).to_numpy().reshape(6, 1, -1)
+        ),
+    ),
+    Contract(
+        task="detect",
+        estimator=AnomalyDetector,
+        settings={"hidden_size": 8, "max_epochs": 3, "batch_size": 4, "calendar": True},
+        data=meters,
+        stream_answer=lambda answer: np.array([answer.score, answer.threshold]),
+        batch_answer=lambda model, frame: (
+            model.predict(frame).select("score", "threshold").to_numpy()[-1]
         ),
     ),
     Contract(

@@ -48,8 +48,8 @@ from gatework.train.progress import Progress
 Names = str | Sequence[str]
 MOST_ROWS = 1_000_000
 # Surprises that a score is the mean of, channels times rows: one channel alone needs more rows.  On invented
-# anomalies in a server's history (31 channels) 3 rows were best, on a single channel with a daily cycle 10.
-TOGETHER = 10
+# anomalies in a server's history (31 channels) 3 rows were best, on single channels 5.
+TOGETHER = 5
 
 
 class AnomalyDetector(Task[DetectConfig, DetectData]):
@@ -184,15 +184,18 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
             zoneout=config.zoneout,
             weight_drop=config.weight_drop,
         )
-        some = 1 if data.found.kind == "log" else round(len(data.encoder.names) ** 0.5)
-        top = config.top or max(some, 1)  # a log line has few of the numbers, and one odd is odd
+        log = data.found.kind == "log"
+        # A log line has few of the numbers, and one odd is odd.
+        some = 1 if log else round(0.7 * len(data.encoder.names) ** 0.5)
+        top = min(config.top or max(some, 1), len(data.encoder.names))
+        # Rows at even times are samples of a process, others are events that stand alone.
+        sampled = in_time and not log and not data.encoder.gap
         self.joining_ = Joining(
-            top=min(top, len(data.encoder.names)),
-            span=config.smoothing
-            or (
-                max(3.0, round(TOGETHER / top)) if in_time and data.found.kind == "metrics" else 1.0
-            ),
-            adapt=config.adapt if config.adapt is not None else (1000.0 if in_time else 0.0),
+            top=top,
+            span=config.smoothing or (max(3.0, round(TOGETHER / top)) if sampled else 1.0),
+            adapt=(300.0 if sampled else 1000.0 if in_time and log else 0.0)
+            if config.adapt is None
+            else config.adapt,
             constant=float(np.log(max(int(data.marked(0).sum()), 2) + 1)),
         )
         self.warmup_ = config.warmup if config.warmup is not None else (20 if in_time else 0)

@@ -85,13 +85,13 @@ class DetectConfig(TrainConfig):
         None,
         ge=1,
         le=10_000,
-        description="Rows over which surprise is averaged; in time 3 of many channels to 10 of one, else 1.",
+        description="Rows over which surprise is averaged; at even times 3 of several channels and 5 of one, else 1.",
     )
     adapt: float | None = Field(
         None,
         ge=0,
         description="Rows after which a channel's usual surprise is half forgotten: one that drifted away is "
-        "silenced. 1000 in time; 0 switches it off.",
+        "silenced. 300 of rows at even times, 1000 of log lines; 0 switches it off.",
     )
     top: int | None = Field(
         None,
