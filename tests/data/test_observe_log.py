@@ -252,6 +252,16 @@ def test_numbers_that_tell_nothing_are_no_channels() -> None:
     assert channels_of(np.sin(n / 60) + usual / 9).names == ("aa=#",)  # up and down again
 
 
+def test_parts_of_names_and_versions_are_no_channels() -> None:
+    rng = np.random.default_rng(0)
+    template = "host<*> runs v<*> on node-<*> of <*>-<*>: took=<*>ms [<*>] <*>%"
+    N = 300
+    found = LogChannels.fit(
+        np.zeros(N, np.int64), np.full(N, 8), rng.gamma(9, size=8 * N), [template]
+    )
+    assert [k for _, k in sorted(found.places)] == [5, 6, 7]
+
+
 def test_same_names_are_told_apart_and_the_most_frequent_are_taken() -> None:
     rng = np.random.default_rng(0)
     templates = [f"part{i} took <*> ms" for i in range(40)]

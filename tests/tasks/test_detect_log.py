@@ -236,6 +236,22 @@ def test_saved_detector_tells_the_same(
     assert b"Surprising lines" in (tmp_path / "model" / "report.html").read_bytes()
 
 
+def test_sessions_are_told_apart_in_the_stream_too(lines: list[str]) -> None:
+    part = r"INFO (\w+):"
+    detector = AnomalyDetector(hidden_size=8, max_epochs=1).fit(lines, kind="log", session=part)
+    answer = detector.predict(lines)
+    assert answer["line"].to_list() == list(range(1, len(lines) + 1))
+    assert answer["series"].unique().sort().to_list() == ["", "auth", "gateway", "store"]
+    assert answer["series"][0] == "gateway"
+    raw = [line.encode() for line in lines]
+    blocks = parsed_scores(detector, [raw[:1500], raw[1500:]])
+    assert blocks == pytest.approx(answer["score"].to_list(), abs=1e-3)
+    stream = detector.stream()
+    pushed = [stream.push(line) for line in lines[:60]]
+    assert [v.score for v in pushed] == pytest.approx(answer["score"].to_list()[:60], abs=1e-3)
+    assert [v.series for v in pushed] == answer["series"].to_list()[:60]
+
+
 def test_roles_that_a_log_has_not_are_refused(lines: list[str]) -> None:
     for role in ({"labels": [0]}, {"series": "a"}, {"features": ["a"]}, {"mend": True}):
         with pytest.raises(ConfigError, match=f"{next(iter(role))}= does not go with .* 'log'"):

@@ -22,6 +22,7 @@ _IDENTIFIER = 1e9  # median from which numbers that hardly repeat are taken for 
 _PLACE = "#"
 _OTHER = "…"
 _BRACKETS = "[](){}<>\"',;:"
+_GLUE = tuple("-+~_@")  # between the parts of a name
 _STOPS = ",;"  # what stands behind them is something else
 _JOINING = frozenset(
     ("a", "the", "of", "in", "from", "to", "by", "at", "for", "with", "and", "on", "is", "was")
@@ -80,6 +81,8 @@ class LogChannels:
                 continue
             template = int(np.searchsorted(none._first, slot, side="right")) - 1
             place = (template, slot - int(none._first[template]))
+            if not is_quantity(templates[template], place[1]):
+                continue
             if _drifts(some) or _identifies(some):
                 passed.append(parameter_name(templates[place[0]], place[1]))
             elif len(kept) < MOST:
@@ -139,10 +142,7 @@ def parameter_name(template: str, k: int) -> str:
     >>> parameter_name("job <*> done rows=<*> in <*>s", 1)
     'rows=#'
     """
-    words, at = template.split(), 0
-    while (marks := words[at].count(MARK)) <= k:
-        k -= marks
-        at += 1
+    words, at, k = _word_with(template, k)
     pieces = words[at].split(MARK)
     own = _OTHER.join(pieces[: k + 1]) + _PLACE + _OTHER.join(pieces[k + 1 :])
     own = own.strip(_BRACKETS)
@@ -163,6 +163,27 @@ def _tells(word: str) -> bool:
     """Whether a word is one, and no mere "in" or "of"."""
     letters = re.sub(r"[\W\d_]", "", word.replace(MARK, ""))
     return bool(letters) and letters.lower() not in _JOINING
+
+
+def is_quantity(template: str, k: int) -> bool:
+    """Whether the k-th parameter stands by itself, and is no part of a name or a version.
+
+    >>> [is_quantity("host<*> took=<*>ms of <*>-<*>", k) for k in range(4)]
+    [False, True, False, False]
+    """
+    words, at, k = _word_with(template, k)
+    pieces = words[at].split(MARK)
+    before, after = pieces[k][-1:], pieces[k + 1][:1]
+    return not (before.isalnum() or before in _GLUE or after in _GLUE) or words[at] == MARK
+
+
+def _word_with(template: str, k: int) -> tuple[list[str], int, int]:
+    """The words, that with the k-th parameter, and which of its parameters that is."""
+    words, at = template.split(), 0
+    while (marks := words[at].count(MARK)) <= k:
+        k -= marks
+        at += 1
+    return words, at, k
 
 
 def _short(text: str) -> str:
