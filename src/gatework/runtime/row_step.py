@@ -111,9 +111,9 @@ class RowModel:
         )
 
     @staticmethod
-    def fits(runtime: DetectRuntime) -> bool:
+    def fits(runtime: DetectRuntime, scoring: Scoring) -> bool:
         """Whether there is a compiled step for such a network."""
-        return runtime.spec.forecasts and runtime.recurrent.dtype == np.float32
+        return scoring.level_tails is None and runtime.spec.forecasts and runtime.recurrent.dtype == np.float32
 
     def step(self, row: RowState, score: ScoreState) -> RowStep:
         """A series' own, on the arrays of its states."""

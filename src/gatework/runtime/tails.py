@@ -21,6 +21,7 @@ from gatework.runtime.gpd import fit_gpd, log_survival
 
 Array = npt.NDArray[np.float64]
 TAIL = 0.98  # share of the held-out values below the level from which the tail is a Pareto one
+LEAST = 20  # values in a tail
 REACH, KNOTS = 14.5, 193  # asinh(10^6), and the knots of a table up to there on both sides
 MOST = 1e5  # nats: no probability any more, but an order among what is far out
 LN10 = float(np.log(10.0))
@@ -32,11 +33,15 @@ def survival(held: Array) -> Callable[[Array], Array]:
     n = len(held)
     if n < 20:
         return lambda x: np.zeros_like(x)
-    level = float(held[min(int(TAIL * n), n - 1)])
+    # A shape and a scale cannot be told from two values: of few, the tail begins sooner.
+    k = max(round((1 - TAIL) * n), min(LEAST, n // 5))
+    level = float(held[n - 1 - k])
     excess = held[held > level] - level
     xi, sigma = fit_gpd(excess)
     xi = max(xi, 0.0)  # a largest value would make all that is beyond it alike
-    sigma = max(sigma, 1e-3 * max(abs(level), 1e-3))
+    # A bounded channel ends at once: a hair beyond is not 36 nats.
+    spread = level - float(held[n // 2])
+    sigma = max(sigma, 1e-3 * max(abs(level), 1e-3), 0.1 * spread)
     at_level = -np.log((len(excess) + 1) / (n + 1))
 
     def told(x: Array) -> Array:

@@ -50,6 +50,7 @@ MOST_ROWS = 1_000_000
 # Surprises that a score is the mean of, channels times rows: one channel alone needs more rows.  On invented
 # anomalies in a server's history (31 channels) 3 rows were best, on single channels 5.
 TOGETHER = 5
+SEVERAL = 4  # channels from which on they are also set against their slow means
 
 
 class AnomalyDetector(Task[DetectConfig, DetectData]):
@@ -74,6 +75,7 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
     network_: DetectNetwork
     encoder_: RowEncoder
     tails_: Tails
+    level_tails_: Tails | None
     joining_: Joining
     row_tail_: RowTail
     threshold_: Threshold
@@ -190,12 +192,14 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
         top = min(config.top or max(some, 1), len(data.encoder.names))
         # Rows at even times are samples of a process, others are events that stand alone.
         sampled = in_time and not log and not data.encoder.gap
+        many = sampled and len(data.encoder.live) >= SEVERAL
+        level = config.level if config.level is not None else (100.0 if many else 0.0)
+        forget = (1000.0 if level else 300.0) if sampled else 1000.0 if in_time and log else 0.0
         self.joining_ = Joining(
             top=top,
             span=config.smoothing or (max(3.0, round(TOGETHER / top)) if sampled else 1.0),
-            adapt=(300.0 if sampled else 1000.0 if in_time and log else 0.0)
-            if config.adapt is None
-            else config.adapt,
+            adapt=forget if config.adapt is None else config.adapt,
+            level=level if in_time and data.encoder.live else 0.0,
             constant=float(np.log(max(int(data.marked(0).sum()), 2) + 1)),
         )
         self.warmup_ = config.warmup if config.warmup is not None else (20 if in_time else 0)
@@ -225,7 +229,7 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
         progress.stage("calibrating on held-out rows")
         runtime = self._runtime()
         held = calibrate(runtime, prepared, self.joining_, self.warmup_)
-        self.tails_, self.row_tail_ = held.tails, held.row_tail
+        self.tails_, self.level_tails_, self.row_tail_ = held.tails, held.level_tails, held.row_tail
         self._calibration = {"rows": len(held.scores), "reliability": reliability(held.scores)}
         self.threshold_ = self._make_threshold(prepared, held.scores, held.labels)
         self._core_: Core | None = None
@@ -488,7 +492,7 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
             core = self._core_ = Core(
                 encoder=self.encoder_,
                 runtime=self._runtime(),
-                scoring=Scoring(self.tails_, self.joining_, self.row_tail_),
+                scoring=Scoring(self.tails_, self.joining_, self.row_tail_, self.level_tails_),
                 threshold=self.threshold_,
                 warmup=self.warmup_,
                 hysteresis=1.0 if self._independent else self.config.hysteresis,
@@ -559,6 +563,7 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
                 "span": joining.span,
                 "adapt": joining.adapt,
                 "constant": joining.constant,
+                "level": joining.level,
             },
             "row_tail": [self.row_tail_.knots.tolist(), self.row_tail_.scores.tolist()],
             "threshold": self.threshold_.to_json(),
@@ -572,6 +577,8 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
             for k, v in self.baselines_.tensors().items()
         }
         tensors["tails"] = torch.from_numpy(self.tails_.table)
+        if self.level_tails_ is not None:
+            tensors["level_tails"] = torch.from_numpy(self.level_tails_.table)
         return spec_to_json(self.network_.spec), preprocessing, tensors
 
     def _from_parts(
@@ -599,6 +606,12 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
             raise ValueError("the tails are of other columns")
         self.tails_ = Tails(table)
         self.joining_ = Joining(**preprocessing["joining"])
+        self.level_tails_ = None
+        if self.joining_.level:
+            levels = tensors.pop("level_tails").numpy()
+            if levels.shape != (spec.channels, table.shape[1]):
+                raise ValueError("the tails of the levels are of other columns")
+            self.level_tails_ = Tails(levels)
         knots, scores = preprocessing["row_tail"]
         self.row_tail_ = RowTail(np.array(knots, float), np.array(scores, float))
         self.threshold_ = threshold_from_json(preprocessing["threshold"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from gatework.data.observations import BoolArray
 from gatework.runtime.detect import DetectRuntime, Told
-from gatework.runtime.scoring import Joining, Scoring
+from gatework.runtime.scoring import Joining, Scoring, distances
 from gatework.runtime.tails import RowTail, Tails
 from gatework.tasks.detect_data import DetectData
 
@@ -24,6 +25,7 @@ class Held:
     """What held-out rows or sessions say."""
 
     tails: Tails
+    level_tails: Tails | None
     row_tail: RowTail
     scores: Array
     labels: BoolArray | None
@@ -35,7 +37,8 @@ def calibrate(runtime: DetectRuntime, data: DetectData, joining: Joining, warmup
     residuals = _residuals(runtime, data)
     held = _held_out(data, warmup)
     tails = Tails.fit(residuals[held], len(data.encoder.live))
-    scoring = Scoring(tails, joining)
+    level_tails = _level_tails(data, joining) if joining.level else None
+    scoring = Scoring(tails, joining, level_tails=level_tails)
     if data.per_session:
         top = scoring.joined(residuals, rows.changed)
         per_session = np.maximum.reduceat(top, found.offsets[:-1])
@@ -48,11 +51,24 @@ def calibrate(runtime: DetectRuntime, data: DetectData, joining: Joining, warmup
             state = scoring.state(len(data.encoder.names))
             for first in range(a, b, BLOCK):
                 some = slice(first, min(first + BLOCK, b))
-                whole[some] = scoring.surprise(residuals[some], rows.changed[some], state).joined
+                whole[some] = scoring.surprise(
+                    residuals[some], rows.changed[some], state, rows.values[some]
+                ).joined
         joined = whole[held]
         labels = None if found.labels is None else found.labels[held]
     row_tail = RowTail.fit(joined)
-    return Held(tails, row_tail, np.asarray(row_tail(joined)), labels)
+    return Held(tails, level_tails, row_tail, np.asarray(row_tail(joined)), labels)
+
+
+def _level_tails(data: DetectData, joining: Joining) -> Tails:
+    """Of how far channels are from their slow means: no network has seen that, so all of the history tells."""
+    found, values = data.found, data.rows.values
+    out = np.empty(values.shape)
+    b = 1 - 0.5 ** (1 / joining.level)
+    for first, end in itertools.pairwise(found.offsets.tolist()):
+        slow = np.full(values.shape[1], np.nan)
+        out[first:end] = distances(values[first:end], slow, b)
+    return Tails.fit(out[data.part < 2], values.shape[1])
 
 
 def _held_out(data: DetectData, warmup: int) -> BoolArray:

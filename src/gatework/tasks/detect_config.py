@@ -91,7 +91,13 @@ class DetectConfig(TrainConfig):
         None,
         ge=0,
         description="Rows after which a channel's usual surprise is half forgotten: one that drifted away is "
-        "silenced. 300 of rows at even times, 1000 of log lines; 0 switches it off.",
+        "silenced. 300 of rows at even times (1000 with a slow mean) and 1000 of log lines; 0 switches it off.",
+    )
+    level: float | None = Field(
+        None,
+        ge=0,
+        description="Rows after which a slow mean has half forgotten, against which channels are set too, so "
+        "that what lasts stays odd. 100 of four and more channels at even times; 0 switches it off.",
     )
     top: int | None = Field(
         None,

@@ -132,7 +132,7 @@ class Core:
         z, changed = self.encoder.push(values, times, state.carry)
         calendar = self.encoder.calendar(times, len(values))
         told = self.runtime.advance(state.row, z, tokens, calendar)
-        found = self.scoring.surprise(told.residuals, changed, state.score)
+        found = self.scoring.surprise(told.residuals, changed, state.score, z)
         score = self.scoring.score(found.joined)
         n, first = len(score), state.rows
         state.rows += n
@@ -156,7 +156,7 @@ class Core:
 
     def step(self, state: SeriesState, *, alone: bool = False) -> RowStep | None:
         """A series' compiled step, None where the network has none; ``alone``: of a session's events."""
-        if state.step is None and RowModel.fits(self.runtime):
+        if state.step is None and RowModel.fits(self.runtime, self.scoring):
             model = self._row_models.get(alone)
             if model is None:
                 fixed, scale = len(self.encoder.fixed), self.encoder.scale

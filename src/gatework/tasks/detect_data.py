@@ -209,10 +209,12 @@ def _independent(found: Observations) -> bool:
     ratios = []
     for c in range(found.values.shape[1]):
         x = found.values[:, c]
-        order = np.argsort(np.argsort(np.nan_to_num(x), kind="stable"), kind="stable")
-        far = np.abs(order[rows] - order[other]).mean()
-        if np.nanmin(x, initial=np.inf) < np.nanmax(x, initial=-np.inf):
-            ratios.append(float(np.abs(order[rows + 1] - order[rows]).mean() / max(far, 1e-9)))
+        if not np.nanmin(x, initial=np.inf) < np.nanmax(x, initial=-np.inf):
+            continue
+        _, place, counts = np.unique(np.nan_to_num(x), return_inverse=True, return_counts=True)
+        rank = (np.cumsum(counts) - counts / 2)[place.ravel()]  # of equal values their middle
+        far = np.abs(rank[rows] - rank[other]).mean()
+        ratios.append(float(np.abs(rank[rows + 1] - rank[rows]).mean() / max(far, 1e-9)))
     for d in range(found.codes.shape[1]):
         code = found.codes[:, d]
         chance = float((code[rows] == code[other]).mean())
@@ -264,7 +266,7 @@ def _counts(shares: npt.NDArray[np.float64], n: int, source: str, what: str) -> 
         raise DataError(
             f"{source}: split asks for {int(shares.sum()):,} {what} and there are {n:,}. Give a smaller one."
         )
-    counts = shares.astype(np.int64)
+    counts: IntArray = shares.astype(np.int64)
     counts[2] += n - counts.sum() if counts[2] else 0
     return counts
 
@@ -272,7 +274,7 @@ def _counts(shares: npt.NDArray[np.float64], n: int, source: str, what: str) -> 
 def _cut(place: IntArray, counts: IntArray) -> IntArray:
     a, b = int(counts[0]), int(counts[0] + counts[1])
     part = np.where(place < a, 0, np.where(place < b, 1, 2))
-    return np.asarray(np.minimum(part, 2 if counts[2] else 1))
+    return np.asarray(np.minimum(part, 2 if counts[2] else 1), np.int64)
 
 
 def _normal_only(found: Observations, part: IntArray) -> tuple[IntArray, str]:
