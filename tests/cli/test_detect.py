@@ -228,7 +228,8 @@ BAD = {  # {} is the time of the line before, which no series refuses
 def with_bad_lines(lines: list[bytes]) -> tuple[list[bytes], dict[str, list[int]]]:
     """A bad line after every third, of each kind in turn, and the numbers of those of a kind."""
     bad = [(kind, text) for kind, texts in BAD.items() for text in texts]
-    mixed, numbers = lines[:1], {kind: [] for kind in BAD}
+    mixed = lines[:1]
+    numbers: dict[str, list[int]] = {kind: [] for kind in BAD}
     for k, line in enumerate(lines[1:]):
         mixed.append(line)
         if k % 3 == 2 and (kind := bad[k // 3 % len(bad)])[0] and k < 90:
@@ -411,7 +412,7 @@ def _empty(folder: Path) -> Path:
     return folder / "data.csv"
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[Callable[[Path], Path], list[str], str]] = {
     "no such file": (lambda folder: folder / "data.csv", [], "there is no such file"),
     "empty": (_empty, [], "empty"),
     "column": (_table(), ["--features", "loda"], "Did you mean 'load'?"),
