@@ -19,6 +19,7 @@ using Sizes = std::tuple<Py_ssize_t, Py_ssize_t, Py_ssize_t, bool, Py_ssize_t, P
 using Head = std::tuple<nb::object, nb::object, nb::object>;                  // weight, bias, keep
 using Word = std::tuple<Py_ssize_t, Py_ssize_t, nb::object, nb::object, nb::object>;  // words, width, table, weight, bias
 using Tails = std::tuple<nb::object, Py_ssize_t, double>;                     // table, knots, reach
+using Level = std::tuple<nb::object, double>;                                 // table, slowness; or None
 using Scale = std::tuple<nb::object, nb::object>;                             // location, inverse; or None
 using Joining = std::tuple<Py_ssize_t, double, double, double>;               // top, forget, share, constant
 
@@ -40,8 +41,8 @@ struct Model {
 };
 
 std::shared_ptr<Model> make_model(const Network& network, const Sizes& sizes, const Head& head,
-                                  const std::vector<Word>& words, const Tails& tails, const Joining& joining,
-                                  const Scale& scale) {
+                                  const std::vector<Word>& words, const Tails& tails, const Level& level,
+                                  const Joining& joining, const Scale& scale) {
   auto made = std::make_shared<Model>();
   gatework::RowModel& m = made->m;
   made->stream = network.stream;
@@ -69,6 +70,10 @@ std::shared_ptr<Model> make_model(const Network& network, const Sizes& sizes, co
   const Py_ssize_t D = static_cast<Py_ssize_t>(words.size());
   m.knots = std::get<1>(tails), m.reach = std::get<2>(tails);
   m.tails = made->take(std::get<0>(tails), "tails", {m.C + D, m.knots});
+  if (!std::get<0>(level).is_none()) {
+    m.levels = made->take(std::get<0>(level), "levels", {m.C, m.knots});
+    m.slowness = std::get<1>(level);
+  }
   std::tie(m.top, m.forget, m.share, m.constant) = joining;
   if (const char* why = gatework::fault(m)) throw nb::value_error(why);
   return made;
@@ -82,8 +87,8 @@ struct SharedModel {
 class Step {
  public:
   Step(const std::shared_ptr<Model>& model, nb::handle h, nb::handle c, nb::handle last, nb::handle missing,
-       nb::handle tokens, nb::handle usual, nb::handle held, nb::handle expected, nb::handle best, nb::handle chances,
-       nb::handle surprise)
+       nb::handle tokens, nb::handle usual, nb::handle slow, nb::handle held, nb::handle expected, nb::handle best,
+       nb::handle chances, nb::handle surprise)
       : model_(model), step_(model->m) {
     const gatework::RowModel& m = model->m;
     C = m.C, D = static_cast<Py_ssize_t>(m.categories.size()), F = m.F, K = m.K;
@@ -98,6 +103,7 @@ class Step {
     state_.missing = static_cast<std::uint8_t*>(take(missing, "missing", boolean, {C}));
     state_.tokens = static_cast<std::int64_t*>(take(tokens, "tokens", int64, {D}));
     state_.usual = static_cast<double*>(take(usual, "usual", float64_always, {X}));
+    if (m.levels) state_.slow = static_cast<double*>(take(slow, "slow", float64_always, {C}));
     state_.held = static_cast<double*>(take(held, "held", float64_always, {2}));
     state_.expected = static_cast<float*>(take(expected, "expected", float32, {3, C}));
     state_.best = static_cast<std::int64_t*>(take(best, "best", int64, {D}));
@@ -144,19 +150,20 @@ void bind_row_step(nb::module_& m) {
   nb::class_<SharedModel>(m, "RowModel")
       .def("__init__",
            [](SharedModel* self, const Network& network, const Sizes& sizes, const Head& head,
-              const std::vector<Word>& words, const Tails& tails, const Joining& joining,
-              const Scale& scale) {
-             new (self) SharedModel{make_model(network, sizes, head, words, tails, joining, scale)};
+              const std::vector<Word>& words, const Tails& tails, const Level& level,
+              const Joining& joining, const Scale& scale) {
+             new (self) SharedModel{make_model(network, sizes, head, words, tails, level, joining, scale)};
            },
-           "stream"_a, "sizes"_a, "head"_a, "words"_a, "tails"_a, "joining"_a, "scale"_a)
+           "stream"_a, "sizes"_a, "head"_a, "words"_a, "tails"_a, "level"_a, "joining"_a, "scale"_a)
       .def("bind",
            [](const SharedModel& self, nb::handle h, nb::handle c, nb::handle last, nb::handle missing,
-              nb::handle tokens, nb::handle usual, nb::handle held, nb::handle expected, nb::handle best,
-              nb::handle chances, nb::handle surprise) {
-             return new Step(self.model, h, c, last, missing, tokens, usual, held, expected, best, chances, surprise);
+              nb::handle tokens, nb::handle usual, nb::handle slow, nb::handle held, nb::handle expected,
+              nb::handle best, nb::handle chances, nb::handle surprise) {
+             return new Step(self.model, h, c, last, missing, tokens, usual, slow, held, expected, best, chances,
+                             surprise);
            },
-           "h"_a, "c"_a.none(), "last"_a, "missing"_a, "tokens"_a, "usual"_a, "held"_a, "expected"_a, "best"_a,
-           "chances"_a, "surprise"_a);
+           "h"_a, "c"_a.none(), "last"_a, "missing"_a, "tokens"_a, "usual"_a, "slow"_a, "held"_a, "expected"_a,
+           "best"_a, "chances"_a, "surprise"_a);
   nb::class_<Step>(m, "RowStep")
       .def("push", &Step::push, "numbers"_a.none(), "tokens"_a.none(), "calendar"_a.none(), "changed"_a.none());
 }

@@ -17,6 +17,7 @@ constexpr float soft = 4.0f, hard = 8.0f;  // a number beyond `soft` deviations 
 constexpr float narrowest = 0.01f;         // of a side of the median
 constexpr float tie = 1.000001f;           // probabilities that are one and the same but for rounding
 constexpr double least_mass = 1e-12;
+constexpr double farthest = 50.0;          // deviations that a slow mean is told
 constexpr double most_nats = 60.0;         // that a surprise adds to a column's usual one
 
 float bent(float z) {
@@ -49,6 +50,7 @@ const char* fault(const RowModel& m) {
   if (m.C && (!m.weight || !m.bias || !m.keep)) return "an array of the numbers is absent";
   if (m.C && (m.below < 1 || m.above < 1)) return "there must be quantiles on both sides of the median";
   if (!m.tails || m.knots < 2 || m.knots > most || !(m.reach > 0)) return "there must be tails";
+  if (m.levels && !(m.slowness > 0 && m.slowness <= 1)) return "a slowness is out of range";
   if (m.top < 1) return "at least one surprise must count";
   if (!(m.forget >= 0 && m.forget < 1 && m.share > 0 && m.share <= 1)) return "a share is out of range";
   return nullptr;
@@ -70,8 +72,9 @@ Status RowStep::step(const RowState& s, const Row& row, RowSurprise& out) {
   const std::int64_t* tokens = row.tokens;
   const bool absent = m_.location ? !row.raw : !row.z;
   const Index C = m_.C, D = static_cast<Index>(m_.categories.size()), X = C + D + m_.K;
-  if ((C && (absent || !s.last || !s.missing || !s.expected)) || (m_.F && !row.calendar) || !s.usual || !s.held ||
-      !s.surprise || (D && (!tokens || !s.tokens || !s.best || !s.chances)))
+  if ((C && (absent || !s.last || !s.missing || !s.expected)) || (m_.F && !row.calendar) ||
+      (m_.levels && !s.slow) || !s.usual || !s.held || !s.surprise ||
+      (D && (!tokens || !s.tokens || !s.best || !s.chances)))
     return Status::bad_argument;
   for (Index d = 0; d < D; ++d) {
     const Index n = m_.categories[size(d)].words;
@@ -120,7 +123,8 @@ void RowStep::numbers(const RowState& s, const float* z) {
   for (Index c = 0; c < C; ++c) high[c] = middle[c] + high[c];
   for (Index c = 0; c < C; ++c) {
     const float distance = z[c] - middle[c], side = distance > 0 ? high[c] - middle[c] : middle[c] - low[c];
-    s.surprise[c] = nats(c, static_cast<double>(distance / (side + narrowest)));
+    s.surprise[c] = nats(m_.tails + c * m_.knots, static_cast<double>(distance / (side + narrowest)));
+    if (m_.levels) s.surprise[c] = std::max(s.surprise[c], level(c, z[c], s.slow[c]));
     const bool gone = std::isnan(z[c]);
     if (!gone) s.last[c] = bent(z[c]);
     if (m_.mask) s.missing[c] = gone;
@@ -143,19 +147,28 @@ void RowStep::words(const RowState& s, const std::int64_t* tokens) {
     s.best[d] = best;
     s.chances[d] = p[best];
     s.chances[D + d] = own;
-    s.surprise[m_.C + d] = nats(m_.C + d, -std::log(std::max(static_cast<double>(mass), least_mass)));
+    s.surprise[m_.C + d] =
+        nats(m_.tails + (m_.C + d) * m_.knots, -std::log(std::max(static_cast<double>(mass), least_mass)));
     s.tokens[d] = tokens[d];
   }
 }
 
+// How surprising a number is beside the slow mean of those before it, which moves on.
+double RowStep::level(std::int64_t c, float z, double& slow) const {
+  if (std::isnan(z)) return 0;
+  const double near = std::clamp(static_cast<double>(z), -farthest, farthest), distance = near - slow;
+  slow = std::isnan(slow) ? near : slow + m_.slowness * distance;
+  return nats(m_.levels + c * m_.knots, distance);
+}
+
 // A straight line between the two knots beside asinh of the residual; 0 of NaN.
-double RowStep::nats(std::int64_t column, double residual) const {
+double RowStep::nats(const float* table, double residual) const {
   if (std::isnan(residual)) return 0;
   const double steps = static_cast<double>(m_.knots - 1);
   const double u = (std::asinh(residual) + m_.reach) * (steps / (2 * m_.reach));
   const double place = std::min(std::max(u, 0.0), steps - 1e-6);
   const Index knot = static_cast<Index>(place);
-  const float* at = m_.tails + column * m_.knots + knot;
+  const float* at = table + knot;
   const double low = static_cast<double>(at[0]);
   return low + (place - static_cast<double>(knot)) * (static_cast<double>(at[1]) - low);
 }

@@ -20,7 +20,7 @@ struct Case {
   std::vector<Index> words;
   bool mask;
   Index top;
-  double forget, share;
+  double forget, share, slowness = 0;  // 0: no slow means
 };
 
 // Numbers in -1.5..1.5 that differ from array to array, exact in float.
@@ -35,12 +35,12 @@ Numbers numbers(Index count, unsigned seed, double scale = 1) {
 }
 
 // Rising on both sides, as the tails of a fit.
-Numbers tails(Index columns) {
+Numbers tails(Index columns, double scale = 1) {
   Numbers table;
   for (Index x = 0; x < columns; ++x) {
     for (Index i = 0; i < knots; ++i) {
       const double u = (static_cast<double>(i) - 96) / 12;
-      table.push_back(static_cast<double>(static_cast<float>(u * u / (1 + static_cast<double>(x % 3)))));
+      table.push_back(static_cast<double>(static_cast<float>(u * u / (1 + static_cast<double>(x % 3)) * scale)));
     }
   }
   return table;
@@ -53,9 +53,9 @@ struct Detector {
   static constexpr Index H = 5, width = 3;
   Case z;
   Index D, X, I, columns;
-  Numbers w_ih, w_hh, weight, bias, keep, location, inverse, table;
+  Numbers w_ih, w_hh, weight, bias, keep, location, inverse, table, level_table;
   std::vector<Numbers> tables, word_weights, word_biases;
-  Array<float> a_weight, a_bias, a_keep, a_tails;
+  Array<float> a_weight, a_bias, a_keep, a_tails, a_levels;
   Array<double> a_location, a_inverse;
   std::vector<std::unique_ptr<Array<float>>> held;
   Stream stream;
@@ -75,10 +75,12 @@ struct Detector {
         location(numbers(z.C, 90)),
         inverse(numbers(z.C, 91)),
         table(tails(z.C + D)),
+        level_table(tails(z.C, 4)),
         a_weight(1, weight),
         a_bias(1, bias),
         a_keep(1, keep),
         a_tails(1, table),
+        a_levels(1, level_table),
         a_location(1, location),
         a_inverse(1, inverse),
         stream(make_stream()) {
@@ -100,6 +102,7 @@ struct Detector {
       model.categories.push_back(c);
     }
     model.tails = a_tails.data(), model.knots = knots, model.reach = reach;
+    if (z.slowness > 0) model.levels = a_levels.data(), model.slowness = z.slowness;
     model.top = z.top, model.forget = z.forget, model.share = z.share, model.constant = 7.5;
   }
 
@@ -119,24 +122,41 @@ struct Detector {
 // The same in double, an equation after the other.
 struct Plain {
   const Detector& d;
-  Numbers h, last, usual;
+  Numbers h, last, usual, slow;
   std::vector<bool> missing;
   std::vector<std::int64_t> tokens;
   double level = 1;
   // of the last row
   Numbers low, middle, high, own, best_p, surprise;
+  int levels = 0;  // numbers so far that were odder beside their slow mean
   double joined = 0;
 
   explicit Plain(const Detector& of)
-      : d(of), h(Detector::H), last(at(d.z.C)), usual(at(d.X), 1.0), missing(at(d.z.C), true), tokens(at(d.D)) {}
+      : d(of),
+        h(Detector::H),
+        last(at(d.z.C)),
+        usual(at(d.X), 1.0),
+        slow(at(d.z.C), std::nan("")),
+        missing(at(d.z.C), true),
+        tokens(at(d.D)) {}
 
-  double nats(Index column, double r) const {
+  static double nats(const Numbers& table, Index column, double r) {
     if (std::isnan(r)) return 0;
     double u = (std::asinh(r) + reach) * static_cast<double>(knots - 1) / (2 * reach);
     u = std::min(std::max(u, 0.0), static_cast<double>(knots - 1) - 1e-6);
     const auto k = static_cast<Index>(u);
-    const double a = d.table[at(column * knots + k)], b = d.table[at(column * knots + k + 1)];
+    const double a = table[at(column * knots + k)], b = table[at(column * knots + k + 1)];
     return a + (u - static_cast<double>(k)) * (b - a);
+  }
+
+  void set_against_mean(Index c, double v) {
+    double& m = slow[at(c)];
+    if (std::isnan(v)) return;
+    v = std::min(std::max(v, -50.0), 50.0);
+    const double odd = nats(d.level_table, c, v - m);
+    levels += odd > surprise[at(c)];
+    surprise[at(c)] = std::max(surprise[at(c)], odd);
+    m = std::isnan(m) ? v : (1 - d.z.slowness) * m + d.z.slowness * v;
   }
 
   void row(const Numbers& z, const std::vector<std::int64_t>& words, const Numbers& calendar,
@@ -168,7 +188,8 @@ struct Plain {
         (b < d.z.below ? under : over) += std::log1p(std::exp(told(d.weight, d.bias, d.columns, (1 + b) * C + c)));
       low[at(c)] = m - under, middle[at(c)] = m, high[at(c)] = m + over;
       const double v = z[at(c)], side = v - m > 0 ? over : under;
-      surprise[at(c)] = nats(c, (v - m) / (side + 0.01));
+      surprise[at(c)] = nats(d.table, c, (v - m) / (side + 0.01));
+      if (d.z.slowness > 0) set_against_mean(c, v);
       if (d.z.mask) missing[at(c)] = std::isnan(v);
       if (std::isnan(v)) continue;
       const double far = std::fabs(v);
@@ -184,7 +205,7 @@ struct Plain {
       own.push_back(p[at(words[at(k)])]);
       best_p.push_back(*std::max_element(p.begin(), p.end()));
       for (const double q : p) mass += q <= own.back() * 1.000001 ? q : 0;
-      surprise[at(C + k)] = nats(C + k, -std::log(std::max(mass, 1e-12)));
+      surprise[at(C + k)] = nats(d.table, C + k, -std::log(std::max(mass, 1e-12)));
     }
     tokens = words;
     for (Index k = 0; k < d.z.K; ++k) surprise[at(C + D + k)] = changed[at(k)] ? 7.5 : 0;
@@ -209,7 +230,7 @@ struct Series {
   Array<float> h, last, expected, chances;
   Array<std::uint8_t> missing;
   Array<std::int64_t> tokens, best;
-  Array<double> usual, held, surprise;
+  Array<double> usual, slow, held, surprise;
   RowState state;
 
   explicit Series(const Detector& d)
@@ -221,11 +242,13 @@ struct Series {
         tokens(0, Numbers(at(d.D), 0.0)),
         best(d.D),
         usual(0, Numbers(at(d.X), 1.0)),
+        slow(1, Numbers(at(d.z.C), std::nan(""))),
         held(0, Numbers(2, 0.0)),
         surprise(d.X) {
     state.h = h.data(), state.last = last.data(), state.expected = expected.data(), state.chances = chances.data();
     state.missing = missing.data(), state.tokens = tokens.data(), state.best = best.data();
-    state.usual = usual.data(), state.held = held.data(), state.surprise = surprise.data();
+    state.usual = usual.data(), state.slow = slow.data(), state.held = held.data();
+    state.surprise = surprise.data();
   }
 };
 
@@ -236,6 +259,16 @@ void same(const Array<T>& got, const Numbers& want, double tolerance) {
     const double w = want[at(i)];
     CHECK_NEAR(static_cast<double>(got.data()[i]), w, tolerance * std::max(1.0, std::fabs(w)));
   }
+}
+
+// Those that there are yet, and the others are not.
+void same_means(const Array<double>& got, Numbers want, double tolerance) {
+  Numbers found(got.data(), got.data() + got.size());
+  for (std::size_t i = 0; i < want.size(); ++i) {
+    CHECK(std::isnan(found.at(i)) == std::isnan(want[i]));
+    if (std::isnan(want[i])) want[i] = found[i] = 0;
+  }
+  same(Array<double>(1, found), want, tolerance);
 }
 
 void compare(const Case& z, bool scaled = false) {
@@ -278,6 +311,7 @@ void compare(const Case& z, bool scaled = false) {
     same(s.surprise, plain.surprise, tolerance);
     same(s.usual, plain.usual, tolerance);
     same(s.last, plain.last, tolerance);
+    same_means(s.slow, plain.slow, tolerance);
     same(s.h, plain.h, tolerance);
     CHECK_NEAR(out.joined, plain.joined, tolerance * std::max(1.0, plain.joined));
     double total = 0;
@@ -288,6 +322,7 @@ void compare(const Case& z, bool scaled = false) {
     for (Index c = 0; c < z.C; ++c) CHECK((s.missing.data()[c] != 0) == plain.missing[at(c)]);
     for (Index k = 0; k < d.D; ++k) CHECK(s.tokens.data()[k] == words[at(k)]);
   }
+  if (z.slowness > 0) CHECK(plain.levels > 0);
 }
 
 TEST(numbers_of_every_size) {
@@ -302,6 +337,12 @@ TEST(all_together) {
   compare({6, 2, 1, 3, 1, {9}, false, 100, 0.1, 1});
   compare({1, 4, 0, 1, 1, {}, true, 1, 0, 0.25});
   compare({9, 2, 1, 3, 1, {9}, true, 100, 0.1, 0.5}, true);
+}
+TEST(slow_means) {
+  for (const double slowness : {0.01, 0.5, 1.0})
+    for (const bool scaled : {false, true}) compare({9, 2, 1, 3, 1, {9}, true, 3, 0.1, 0.5, slowness}, scaled);
+  compare({1, 0, 0, 1, 1, {}, false, 1, 0, 1, 0.1});
+  compare({38, 0, 0, 2, 2, {}, true, 100, 0, 1, 0.1});
 }
 
 TEST(a_token_that_is_no_word_changes_nothing) {
@@ -322,7 +363,7 @@ TEST(a_token_that_is_no_word_changes_nothing) {
 }
 
 TEST(an_absent_array_is_refused) {
-  const Detector d({2, 1, 0, 1, 1, {4}, false, 1, 0.1, 0.5});
+  const Detector d({2, 1, 0, 1, 1, {4}, false, 1, 0.1, 0.5, 0.1});
   const Series s(d);
   RowStep step(d.model);
   const float z[2] = {0, 1}, f = 0;
@@ -336,17 +377,20 @@ TEST(an_absent_array_is_refused) {
   RowState lacks = s.state;
   lacks.usual = nullptr;
   CHECK(step.step(lacks, {z, nullptr, &token, &f, nullptr}, out) == Status::bad_argument);
+  lacks = s.state, lacks.slow = nullptr;
+  CHECK(step.step(lacks, {z, nullptr, &token, &f, nullptr}, out) == Status::bad_argument);
   CHECK(step.step(s.state, {z, nullptr, &token, &f, nullptr}, out) == Status::ok);
 }
 
 TEST(a_row_that_is_not_finite_keeps_the_state_finite) {
-  const Detector d({3, 0, 0, 1, 1, {}, false, 2, 0.1, 0.5});
+  const Detector d({3, 0, 0, 1, 1, {}, false, 2, 0.1, 0.5, 0.1});
   const Series s(d);
   RowStep step(d.model);
   const float most = std::numeric_limits<float>::infinity(), z[3] = {most, -most, std::nanf("")};
   RowSurprise out;
   for (int t = 0; t < 3; ++t) CHECK(step.step(s.state, {z, nullptr, nullptr, nullptr, nullptr}, out) == Status::ok);
   CHECK(std::isfinite(out.joined) && std::isfinite(s.h.data()[0]));
+  CHECK(s.slow.data()[0] == 50 && s.slow.data()[1] == -50 && std::isnan(s.slow.data()[2]));
   CHECK(s.last.data()[0] == 8.0f && s.last.data()[1] == -8.0f && s.last.data()[2] == 0.0f);
 }
 
@@ -369,6 +413,8 @@ TEST(faults_are_told) {
   CHECK(refused([](RowModel& m) { m.knots = 1; }));
   CHECK(refused([](RowModel& m) { m.top = 0; }));
   CHECK(refused([](RowModel& m) { m.share = 0; }));
+  CHECK(refused([](RowModel& m) { m.levels = m.tails; }));
+  CHECK(refused([](RowModel& m) { m.levels = m.tails, m.slowness = 1.5; }));
   CHECK(refused([](RowModel& m) { m.forget = std::nan(""); }));
   RowModel none = d.model;
   none.tails = nullptr;

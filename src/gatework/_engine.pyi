@@ -84,6 +84,7 @@ class RowModel:
         head: tuple[NDArray[Any] | None, ...],  # weight, bias, keep
         words: Sequence[tuple[Any, ...]],  # words, width, table, weight, bias
         tails: tuple[NDArray[Any], int, float],  # table, knots, reach
+        level: tuple[NDArray[Any] | None, float],  # table, slowness; or None
         joining: tuple[int, float, float, float],  # top, forget, share, constant
         scale: tuple[NDArray[Any] | None, NDArray[Any] | None],  # location, inverse; or Nones
     ) -> None: ...
@@ -95,6 +96,7 @@ class RowModel:
         missing: NDArray[Any],
         tokens: NDArray[Any],
         usual: NDArray[Any],
+        slow: NDArray[Any],
         held: NDArray[Any],
         expected: NDArray[Any],
         best: NDArray[Any],

@@ -7,6 +7,7 @@ test_row_step.py in a process for each path.
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from gatework.cells import CELLS
 from gatework.runtime.detect import DetectRuntime, Told
 from gatework.runtime.detect_spec import DETECT_CELLS, DetectSpec
 from gatework.runtime.row_step import RowModel
-from gatework.runtime.scoring import Joining, Scoring
+from gatework.runtime.scoring import Joining, Scoring, distances
 from gatework.runtime.tails import Tails
 
 Array = npt.NDArray[Any]
@@ -71,8 +72,13 @@ def random_rows(spec: DetectSpec, n: int, seed: int = 1) -> tuple[Array, Array, 
 
 def scoring_of(spec: DetectSpec, runtime: DetectRuntime, joining: Joining) -> Scoring:
     """Tails of what the network does on other rows."""
-    told = runtime.advance(runtime.state(), *random_rows(spec, 400, seed=2))
-    return Scoring(Tails.fit(told.residuals, spec.channels), joining)
+    rows = random_rows(spec, 400, seed=2)
+    told = runtime.advance(runtime.state(), *rows)
+    level_tails = None
+    if joining.level and spec.channels:  # half as far, so that now one and now the other is odder
+        apart = distances(rows[0], np.full(spec.channels, np.nan), 0.1)
+        level_tails = Tails.fit(apart / 2, spec.channels)
+    return Scoring(Tails.fit(told.residuals, spec.channels), joining, level_tails=level_tails)
 
 
 def check(spec: DetectSpec, joining: Joining, constants: int, n: int = 60) -> None:
@@ -84,7 +90,7 @@ def check(spec: DetectSpec, joining: Joining, constants: int, n: int = 60) -> No
     X = spec.channels + len(spec.cardinalities) + constants
     row, score = runtime.state(), scoring.state(X)
     told = runtime.advance(row, z, tokens, calendar)
-    wanted = scoring.surprise(told.residuals, changed, score)
+    wanted = scoring.surprise(told.residuals, changed, score, z)
 
     rng = np.random.default_rng(4)
     location, inverse = rng.standard_normal(spec.channels), rng.uniform(0.1, 9, spec.channels)
@@ -98,7 +104,7 @@ def check(spec: DetectSpec, joining: Joining, constants: int, n: int = 60) -> No
         if i % 20 in (7, 8):  # in a block of one, as NumPy makes it; the step goes on from there
             one = slice(i, i + 1)
             part = runtime.advance(row2, z[one], tokens[one], calendar[one])
-            found = scoring.surprise(part.residuals, changed[one], score2)
+            found = scoring.surprise(part.residuals, changed[one], score2, z[one])
             joined, surprise = float(found.joined[0]), found.adapted[0]
         else:
             joined, first, total = step.push(z[i], tokens[i], calendar[i], changed[i])
@@ -134,6 +140,7 @@ def close(got: Any, wanted: Any, name: str) -> None:
 
 
 PLAIN = Joining(top=1, span=1.0, adapt=0.0, constant=5.0)
+LEVEL = Joining(top=3, span=3.0, adapt=20.0, constant=5.0, level=9.0)
 FULL = Joining(top=3, span=3.0, adapt=20.0, constant=5.0)
 
 
@@ -159,6 +166,10 @@ def cases() -> dict[str, tuple[DetectSpec, Joining, int]]:
     for name, spec in more.items():
         found[name] = spec, FULL, 2
         found[f"{name}, plainly"] = spec, PLAIN, 0
+        found[f"{name}, level"] = spec, LEVEL, 2
+    for level, C in itertools.product((0.5, 3.0, 200.0), (1, 38)):
+        joining = replace(PLAIN, level=level)
+        found[f"level={level}, C={C}"] = DetectSpec("forecast", C, (5,), mask=True), joining, 1
     for top, span, adapt in itertools.product((1, 4, 100), (1.0, 5.0), (0.0, 7.0)):
         joining = Joining(top=top, span=span, adapt=adapt, constant=9.0)
         found[f"top={top}, span={span}, adapt={adapt}"] = more["all"], joining, 3

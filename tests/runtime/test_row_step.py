@@ -16,10 +16,11 @@ import pytest
 from gatework.engine_module import engine
 from gatework.runtime.detect_spec import DetectSpec
 from gatework.runtime.row_step import RowModel
+from gatework.runtime.scoring import Joining
 
 sys.path.insert(0, str(Path(__file__).parent))
 import row_steps
-from row_steps import FULL, check, random_rows, random_runtime, scoring_of
+from row_steps import FULL, LEVEL, check, random_rows, random_runtime, scoring_of
 
 SPEC = DetectSpec("forecast", 5, (6,), hidden_size=16, mask=True)
 
@@ -43,10 +44,19 @@ def test_a_wrong_number_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
         check(SPEC, FULL, 0)
 
 
-def test_a_snapshot_goes_on_in_rows() -> None:
+def test_a_wrong_slow_mean_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatework.runtime.scoring.FARTHEST", 5.0)
+    check(SPEC, FULL, 0)
+    with pytest.raises(AssertionError, match="is off by"):
+        check(SPEC, LEVEL, 0)
+
+
+@pytest.mark.parametrize("joining", [FULL, LEVEL])
+def test_a_snapshot_goes_on_in_rows(joining: Joining) -> None:
     runtime = random_runtime(SPEC)
-    scoring = scoring_of(SPEC, runtime, FULL)
+    scoring = scoring_of(SPEC, runtime, joining)
     rows = random_rows(SPEC, 30)
+    rows[0][:20, 2] = np.nan  # no slow mean yet when the snapshot is taken
     model = RowModel(runtime, scoring, 0)
     row, score = runtime.state(), scoring.state(6)
     step, again = model.step(row, score), None
@@ -56,9 +66,12 @@ def test_a_snapshot_goes_on_in_rows() -> None:
             again = model.step(row2, score2)  # before it is restored: the arrays stay the same
             row2.restore(row.snapshot())
             score2.restore(score.snapshot())
+            assert np.isnan(score2.slow).tolist() == [c == 2 for c in range(len(score2.slow))]
         told = step.push(rows[0][i], rows[1][i], rows[2][i], None)
         if again is not None:
             assert again.push(rows[0][i], rows[1][i], rows[2][i], None) == told
+            np.testing.assert_array_equal(score2.slow, score.slow)
+    assert not np.isnan(score.slow).any()
 
 
 def test_events_of_a_session_are_neither_adapted_nor_smoothed() -> None:
@@ -74,10 +87,12 @@ def test_events_of_a_session_are_neither_adapted_nor_smoothed() -> None:
 
 
 def test_only_networks_that_forecast_have_one() -> None:
-    assert RowModel.fits(random_runtime(SPEC))
     runtime = random_runtime(SPEC)
+    for joining in (FULL, LEVEL):
+        assert RowModel.fits(runtime, scoring_of(SPEC, runtime, joining))
+    scoring = scoring_of(SPEC, runtime, FULL)
     runtime.spec = DetectSpec("reconstruct", 5, (6,))
-    assert not RowModel.fits(runtime)
+    assert not RowModel.fits(runtime, scoring)
 
 
 def test_a_copy_is_made_anew() -> None:

@@ -73,8 +73,9 @@ def agree(told: list[Any], answer: pl.DataFrame, first: int = 0) -> None:
 def test_pushed_rows_are_the_table(detector: AnomalyDetector) -> None:
     stream = detector.stream()
     data = table()
-    assert RowModel.fits(stream._core.runtime)
+    assert RowModel.fits(stream._core.runtime, stream._core.scoring)
     assert stream._core.encoder.cycles  # the calendar is told
+    assert stream._core.scoring.level_tails is not None
     told = pushed(stream, rows_of(data))
     answer = detector.predict(pl.DataFrame(data))
     agree(told, answer)

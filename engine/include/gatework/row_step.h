@@ -33,6 +33,8 @@ struct RowModel {
   const float* tails = nullptr;      // (C + D, knots): nats at sinh of `knots` steps from -reach to reach
   std::int64_t knots = 0;
   double reach = 0;
+  const float* levels = nullptr;     // (C, knots) the same of a number beside its slow mean; null: there is none
+  double slowness = 0;               // share of a slow mean that a row replaces
   std::int64_t top = 1;   // surprises that count
   double forget = 0;      // share of a channel's usual surprise that a row replaces; 0: it is not divided by
   double share = 1;       // of a row in the smoothed surprise; 1: not smoothed
@@ -50,6 +52,7 @@ struct RowState {
   std::uint8_t* missing = nullptr; // (C)
   std::int64_t* tokens = nullptr;  // (D)
   double* usual = nullptr;         // (X)
+  double* slow = nullptr;          // (C) where the model has levels: slow means, NaN before the first number
   double* held = nullptr;          // (2) the smoothed surprise; rows so far
   // the answer
   float* expected = nullptr;       // (3, C) lowest quantile, median, highest
@@ -81,7 +84,8 @@ class RowStep {
  private:
   void numbers(const RowState& s, const float* z);
   void words(const RowState& s, const std::int64_t* tokens);
-  double nats(std::int64_t column, double residual) const;
+  double level(std::int64_t c, float z, double& slow) const;
+  double nats(const float* table, double residual) const;
   double join(const RowState& s);
 
   RowModel m_;

@@ -42,8 +42,8 @@ class RowStep:
         assert row.stream is not None
         h, beside = row.stream.arrays
         self.push = model.bind(
-            h, beside, row.last, row.missing, row.tokens, score.usual, score.held,
-            self._expected, self.best, self._chances, self.surprise,
+            h, beside, row.last, row.missing, row.tokens, score.usual, score.slow,
+            score.held, self._expected, self.best, self._chances, self.surprise,
         ).push  # fmt: skip
 
     def told(self) -> Told:
@@ -65,7 +65,7 @@ class RowModel:
         runtime: a network that forecasts, in float32: see :meth:`fits`.
         scoring: how its residuals become one number.
         constants: K channels that were constant in training.
-        alone: rows are neither adapted nor smoothed, as those of a session.
+        alone: rows are neither adapted nor smoothed nor set against a slow mean, as those of a session.
         scale: ``(C,)`` location and inverse scale, float64: numbers then come raw, float64; else standardised,
             float32.
     """
@@ -95,12 +95,14 @@ class RowModel:
             )
         ]
         joining = scoring.joining
+        levels = None if alone else scoring.level_tails
         self._model = engine.RowModel(
             runtime.recurrent.engine,
             (C, spec.calendar, constants, spec.mask, below, above),
             head,
             words,
             (scoring.tails.table, KNOTS, REACH),
+            (None if levels is None else levels.table, scoring.slowness),
             (
                 joining.top,
                 0.0 if alone else scoring.forget,
@@ -112,8 +114,8 @@ class RowModel:
 
     @staticmethod
     def fits(runtime: DetectRuntime, scoring: Scoring) -> bool:
-        """Whether there is a compiled step for such a network."""
-        return scoring.level_tails is None and runtime.spec.forecasts and runtime.recurrent.dtype == np.float32
+        """Whether there is a compiled step for such a network; for every scoring there is."""
+        return runtime.spec.forecasts and runtime.recurrent.dtype == np.float32
 
     def step(self, row: RowState, score: ScoreState) -> RowStep:
         """A series' own, on the arrays of its states."""
