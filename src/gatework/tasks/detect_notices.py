@@ -23,13 +23,17 @@ class Notices:
     def __init__(self, encoder: RowEncoder, adapt: float) -> None:
         raw = len(encoder.layout.get("channels", []))
         self._channels = encoder.channels[:raw]
-        live = {name: k for k, name in enumerate(encoder.live)}
-        self._column = [live.get(c.name) for c in self._channels]
-        self._most = np.array([max(STILL * c.longest, LEAST) for c in self._channels])
-        self._watched = np.array(
-            [c.kind != "constant" and c.rows > 0 for c in self._channels], bool
+        log = encoder.layout["kind"] == "log"  # a number is of some lines alone
+        never = np.iinfo(np.int64).max
+        self._most = np.array(
+            [
+                never
+                if log or c.kind == "constant" or not c.rows
+                else int(max(STILL * c.longest, LEAST))
+                for c in self._channels
+            ],
+            np.int64,
         )
-        self._watched &= encoder.layout["kind"] != "log"  # a number is of some lines alone
         self._adapt = adapt
         self._names = encoder.live
         self._still: dict[str, IntArray] = {}
@@ -57,14 +61,22 @@ class Notices:
             self._still[series] = np.zeros(values.shape[1], np.int64)
             self._last[series] = np.full(values.shape[1], np.nan)
             self._dead[series], self._drifted[series] = set(), set()
-        before = np.concatenate([self._last[series][None], values[:-1]])
+        still, last, n = self._still[series], self._last[series], len(values)
         # missing counts as standing still; what was missing and comes back has moved
-        moved = (values != before) & ~np.isnan(values)
-        places = np.where(moved, np.arange(len(values))[:, None], -1).max(0)
-        n = len(values)
-        self._still[series] = np.where(places >= 0, n - 1 - places, self._still[series] + n)
-        self._last[series] = np.where(np.isnan(values[-1]), self._last[series], values[-1])
-        self._dead_ones(series, moved.any(0))
+        still += n
+        if n == 1:
+            row = values[0]
+            moved = row != last
+            moved &= row == row
+            still[moved] = 0
+        else:
+            before = np.concatenate([last[None], values[:-1]])
+            each = (values != before) & (values == values)
+            moved = each.any(0)
+            still[moved] = each[::-1].argmax(0)[moved]  # rows since the last move
+        last[...] = values[-1]
+        if self._dead[series] or np.count_nonzero(still > self._most):
+            self._dead_ones(series, moved)
         self._drifting(series, state)
 
     def _dead_ones(self, series: str, moved: Any) -> None:
@@ -73,7 +85,7 @@ class Notices:
             if moved[c]:
                 dead.discard(c)
                 self._say(series, f"{self._channels[c].name} moves again")
-        over = np.flatnonzero(self._watched & (self._still[series] > self._most))
+        over = np.flatnonzero(self._still[series] > self._most)
         for c in over.tolist():
             if c not in dead:
                 dead.add(c)
@@ -88,7 +100,10 @@ class Notices:
         if not self._adapt or state.rows < self._adapt:
             return
         usual, known = state.score.usual, self._drifted[series]
-        for k in np.flatnonzero(usual[: len(self._names)] > DRIFTED).tolist():
+        over = usual[: len(self._names)] > DRIFTED
+        if not known and not np.count_nonzero(over):
+            return
+        for k in np.flatnonzero(over).tolist():
             if k not in known:
                 known.add(k)
                 self._say(
