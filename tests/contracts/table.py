@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from gatework import AnomalyDetector, Forecaster, SequenceClassifier, SequenceRegressor, SequenceTagger
+from gatework import (
+    AnomalyDetector,
+    Forecaster,
+    SequenceClassifier,
+    SequenceRegressor,
+    SequenceTagger,
+)
 
 
 @dataclass(frozen=True)

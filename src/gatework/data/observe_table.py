@@ -144,6 +144,11 @@ def _layout(
     left = [] if features or (categorical and not _numeric(table, free)) else free
     numbers, words = list(features), list(categorical)
     passed: list[str] = []
+    for column in [*features, *categorical]:
+        if table.frame[column].null_count() == table.frame.height:
+            raise DataError(
+                f"{table.name}, column {column!r}: has no value at all. Leave it out, or give data with some."
+            )
     for column in left:
         kind = _part_of(table, column)
         (numbers if kind == "number" else words if kind == "category" else passed).append(column)

@@ -226,6 +226,15 @@ class RowEncoder:
             return float(math.sinh(min(max(out, -50.0), 50.0)) * channel.unit)
         return float(out)
 
+    def rises(self, values: FloatArray, before: FloatArray) -> FloatArray:
+        """Raw rows ``(n, C)`` with the rise since the row before in the place of a counter's number."""
+        if not len(self._counters):
+            return values
+        values = values.copy()
+        known = np.concatenate([before[None, : values.shape[1]], values[:-1]])
+        values[:, self._counters] -= known[:, self._counters]
+        return values
+
     def place(self, live: int) -> int:
         """Which of all channels a live one is."""
         return int(self._live[live])

@@ -160,6 +160,7 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
             self.config, data, progress, roles, None if before is None else before.encoder_
         )
         prepared.before = before
+        self._check_threshold(prepared)
         return prepared
 
     def _build(self, prepared: DetectData) -> DetectNetwork:
@@ -239,15 +240,11 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
     ) -> Threshold:
         config = self.config
         risk = config.risk or (
-            0.02 if prepared.independent else 0.01 if prepared.per_session else 1e-3
+            0.05 if prepared.independent else 0.01 if prepared.per_session else 1e-3
         )
         adapt = config.adaptive and not prepared.independent and not prepared.per_session
         if config.kind == "labels":
-            if labels is None or not labels.any() or labels.all():
-                raise DataError(
-                    f"{prepared.found.source}: threshold='labels' needs anomalous and normal rows with labels "
-                    "in the validation part. Give labels, another split, or another threshold."
-                )
+            assert labels is not None  # _check_threshold has seen them
             order = np.sort(np.unique(scores))
             edges = (order[1:] + order[:-1]) / 2 if len(order) > 1 else order
             edges = edges[np.linspace(0, len(edges) - 1, min(len(edges), 2000)).astype(int)]
@@ -255,22 +252,33 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
             return make_threshold(
                 "fixed", scores, risk=risk, value=float(edges[int(np.argmax(f1))])
             )
-        try:
-            return make_threshold(
-                config.kind,
-                scores,
-                risk=risk,
-                alarms_per_day=config.alarms_per_day,
-                seconds=prepared.found.seconds(),
-                adapt=adapt,
-            )
-        except ConfigError:
-            if config.kind != "rate":
-                raise
+        return make_threshold(
+            config.kind,
+            scores,
+            risk=risk,
+            alarms_per_day=config.alarms_per_day,
+            seconds=prepared.found.seconds(),
+            adapt=adapt,
+        )
+
+    def _check_threshold(self, prepared: DetectData) -> None:
+        """Raise before the training what would make its threshold impossible."""
+        config, found = self.config, prepared.found
+        if config.kind == "rate" and (prepared.per_session or found.seconds() is None):
             raise ConfigError(
                 f"{type(self).__name__}: alarms_per_day (--alarms-per-day) needs a time column that tells how "
                 "many rows a day has. Name it with time= (--time), or give a risk instead."
-            ) from None
+            )
+        if config.kind == "labels":
+            held = prepared.marked(1)
+            if prepared.per_session:
+                held = held[found.offsets[:-1]]
+            labels = None if found.labels is None else found.labels[held]
+            if labels is None or not labels.any() or labels.all():
+                raise DataError(
+                    f"{found.source}: threshold='labels' needs anomalous and normal rows with labels in the "
+                    "validation part. Give labels, another split, or another threshold."
+                )
 
     def _judge(self, prepared: DetectData, progress: Progress) -> dict[str, Any]:
         progress.stage("fitting the simple detectors to compare with")

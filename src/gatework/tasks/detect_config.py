@@ -73,9 +73,9 @@ class DetectConfig(TrainConfig):
     risk: float | None = Field(
         None,
         gt=0,
-        lt=1,
+        le=0.25,
         description="Share of normal rows, or sessions, that may be alarmed. One in 1,000 in time; of rows on "
-        "their own two in 100, of sessions one.",
+        "their own five in 100, of sessions one.",
     )
     alarms_per_day: float | None = Field(
         None, gt=0, description="Alarms a day that are wished for; sets the threshold to `rate`."
@@ -85,7 +85,8 @@ class DetectConfig(TrainConfig):
         None,
         ge=1,
         le=10_000,
-        description="Rows over which surprise is averaged; at even times 3 of several channels and 5 of one, else 1.",
+        description="Rows over which surprise is averaged; at even times 3 of several channels and 5 of one, "
+        "else 1.",
     )
     adapt: float | None = Field(
         None,
@@ -102,7 +103,8 @@ class DetectConfig(TrainConfig):
     top: int | None = Field(
         None,
         ge=1,
-        description="Most surprising channels of a row that count; the root of their number, of a log one.",
+        description="Most surprising channels of a row that count; 0.7 times the root of their number, "
+        "of a log one.",
     )
     warmup: int | None = Field(
         None,

@@ -261,7 +261,7 @@ def _train_share(split: tuple[float, float, float] | None) -> float:
 def _counts(shares: npt.NDArray[np.float64], n: int, source: str, what: str) -> IntArray:
     """Rows of each part, of shares or counts."""
     if shares.sum() <= 1.0 + 1e-9:
-        return np.round(shares / shares.sum() * n).astype(np.int64)
+        return np.asarray(np.round(shares / shares.sum() * n), np.int64)
     if shares.sum() > n:
         raise DataError(
             f"{source}: split asks for {int(shares.sum()):,} {what} and there are {n:,}. Give a smaller one."

@@ -121,7 +121,8 @@ class DetectObjective:
         if self.config.trim:
             most = torch.quantile(losses.detach(), 1 - self.config.trim)
             losses = losses[losses <= most]
-        return losses.mean() + DIVERGENCE * told.divergence
+        loss: Tensor = losses.mean() + DIVERGENCE * told.divergence
+        return loss
 
     def _losses(self, told: Told, batch: RowBatch) -> Tensor:
         """Losses of the rows within their pieces, in one line."""

@@ -128,7 +128,8 @@ class TableParser(RowParser):
         )
         for i, (_, scale, kind, unit) in enumerate(raw):
             if kind == "log":
-                self._bound[i] = unit * np.sinh(min(30.0, 20 * max(scale, 1.0)))
+                # twelve deviations on that scale: of one that spans e, 160,000 times the usual
+                self._bound[i] = unit * np.sinh(min(40.0, abs(raw[i][0]) + 12 * max(scale, 0.5)))
             elif kind == "counter":
                 self._bound[i] = 1e18
             elif kind == "constant":

@@ -124,11 +124,13 @@ class DetectStream:
                 f"{self._name}.stream, row {self.rows}: the time is before that of the row above. Push rows in "
                 "time order."
             )
-        before = state.time
+        before, raw = state.time, state.carry.raw  # which a push replaces and does not change
         told = self._core.push(state, values, tokens, time)
         self.rows += 1
         if told.alarm and time is not None and self._core.encoder.gap:
             values = _with_gaps(values[None], np.array([time]), before)[0]
+        if told.alarm:
+            values = self._core.encoder.rises(values[None], raw)[0]
         return self._verdict(series, told, values, tokens)
 
     def _metrics_row(self, row: Any) -> tuple[str, FloatArray, IntArray, int | None]:
@@ -294,11 +296,13 @@ class DetectStream:
             )  # fmt: skip
             return block, []
         self._notices.rows(name, values, state)
-        before = state.time
+        before, raw = state.time, state.carry.raw.copy()
         block = self._core.few(state, values, tokens, times)
         first = state.rows - len(values)
         if block.events and times is not None and self._core.encoder.gap:
             values = _with_gaps(values, times, before)
+        if block.events:
+            values = self._core.encoder.rises(values, raw)
         return block, [self._alarm(name, e, block, first, values, tokens) for e in block.events]
 
     def _alarm(
