@@ -32,7 +32,7 @@ from gatework.runtime.tails import RowTail, Tails
 from gatework.runtime.thresholds import Threshold, make_threshold, threshold_from_json
 from gatework.tasks.base import Task, build_checked, spec_to_json
 from gatework.tasks.detect_answers import Scored, answer_frame, score_all, score_sessions
-from gatework.tasks.detect_calibrate import calibrate, reliability
+from gatework.tasks.detect_calibrate import Held, calibrate, reliability
 from gatework.tasks.detect_config import DetectConfig
 from gatework.tasks.detect_core import Core
 from gatework.tasks.detect_data import DetectData, observe, part_facts, prepare
@@ -232,19 +232,18 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
         held = calibrate(runtime, prepared, self.joining_, self.warmup_)
         self.tails_, self.level_tails_, self.row_tail_ = held.tails, held.level_tails, held.row_tail
         self._calibration = {"rows": len(held.scores), "reliability": reliability(held.scores)}
-        self.threshold_ = self._make_threshold(prepared, held.scores, held.labels)
+        self.threshold_ = self._make_threshold(prepared, held)
         self._core_: Core | None = None
 
-    def _make_threshold(
-        self, prepared: DetectData, scores: npt.NDArray[np.float64], labels: BoolArray | None
-    ) -> Threshold:
-        config = self.config
+    def _make_threshold(self, prepared: DetectData, held: Held) -> Threshold:
+        config, scores, labels = self.config, held.history, held.labels
         risk = config.risk or (
             0.05 if prepared.independent else 0.01 if prepared.per_session else 1e-3
         )
         adapt = config.adaptive and not prepared.independent and not prepared.per_session
         if config.kind == "labels":
             assert labels is not None  # _check_threshold has seen them
+            scores = held.scores
             order = np.sort(np.unique(scores))
             edges = (order[1:] + order[:-1]) / 2 if len(order) > 1 else order
             edges = edges[np.linspace(0, len(edges) - 1, min(len(edges), 2000)).astype(int)]

@@ -16,48 +16,101 @@ from gatework.runtime.tails import RowTail, Tails
 from gatework.tasks.detect_data import DetectData
 
 Array = npt.NDArray[np.float64]
-ENOUGH = 500  # held-out rows; with fewer, the last training rows help
+ENOUGH = 500  # held-out events; with fewer, the last training sessions help
+FEWEST = 50  # measured values from which a width can be told
+WIDTH = 0.9  # quantile of the absolute residuals that is their width
 BLOCK = 4096
 
 
 @dataclass
 class Held:
-    """What held-out rows or sessions say."""
+    """What history says, and what the rows or sessions of it say that training did not see."""
 
     tails: Tails
     level_tails: Tails | None
     row_tail: RowTail
-    scores: Array
-    labels: BoolArray | None
+    history: Array  # (n,) scores that a threshold is fitted to
+    scores: Array  # (m,) of the held-out ones
+    labels: BoolArray | None  # (m,)
 
 
 def calibrate(runtime: DetectRuntime, data: DetectData, joining: Joining, warmup: int) -> Held:
-    """Tails of the held-out rows' residuals, and of their joined surprise, as a stream would have them."""
+    """Tails of the residuals of history, and of the rows' joined surprise, as a stream would have them."""
+    if data.per_session:
+        return _sessions(runtime, data, joining)
     found, rows = data.found, data.rows
     residuals = _residuals(runtime, data)
-    held = _held_out(data, warmup)
-    tails = Tails.fit(residuals[held], len(data.encoder.live))
+    told = _widened(residuals, data)
+    history, held = data.part < 2, data.marked(1)
+    if warmup:
+        place = np.arange(len(found)) - np.repeat(found.offsets[:-1], found.lengths)
+        later = history & (place >= warmup)
+        history = later if later.any() else history
+        held &= history
+    if not held.any():
+        held = history
+    tails = Tails.fit(told[history], len(data.encoder.live))
     level_tails = _level_tails(data, joining) if joining.level else None
     scoring = Scoring(tails, joining, level_tails=level_tails)
-    if data.per_session:
-        top = scoring.joined(residuals, rows.changed)
-        per_session = np.maximum.reduceat(top, found.offsets[:-1])
-        kept = held[found.offsets[:-1]]
-        joined = per_session[kept]
-        labels = None if found.labels is None else found.labels[kept]
-    else:
-        whole = np.empty(len(found))
-        for a, b in zip(found.offsets[:-1], found.offsets[1:], strict=True):
-            state = scoring.state(len(data.encoder.names))
-            for first in range(a, b, BLOCK):
-                some = slice(first, min(first + BLOCK, b))
-                whole[some] = scoring.surprise(
-                    residuals[some], rows.changed[some], state, rows.values[some]
-                ).joined
-        joined = whole[held]
-        labels = None if found.labels is None else found.labels[held]
-    row_tail = RowTail.fit(joined)
-    return Held(tails, level_tails, row_tail, np.asarray(row_tail(joined)), labels)
+    joined = np.empty(len(found))
+    for a, b in itertools.pairwise(found.offsets.tolist()):
+        state = scoring.state(len(data.encoder.names))
+        for first in range(a, b, BLOCK):
+            some = slice(first, min(first + BLOCK, b))
+            joined[some] = scoring.surprise(
+                told[some], rows.changed[some], state, rows.values[some]
+            ).joined
+    row_tail = RowTail.fit(joined[history])
+    labels = None if found.labels is None else found.labels[held]
+    return Held(
+        tails,
+        level_tails,
+        row_tail,
+        np.asarray(row_tail(joined[history])),
+        np.asarray(row_tail(joined[held])),
+        labels,
+    )
+
+
+def _widened(residuals: Array, data: DetectData) -> Array:
+    """Residuals with those of the training part made as wide as those of the validation part.
+
+    A network tells the rows that it learned from better than others.  They come from far more days than the
+    validation part, though: as wide as it should be, their tail says more of what a normal row may be.
+    """
+    train, held = data.marked(0), data.marked(1)
+    if int(held.sum()) < FEWEST:
+        return residuals
+    out = residuals.copy()
+    for x in range(out.shape[1]):
+        seen, new = (np.abs(out[m, x][~np.isnan(out[m, x])]) for m in (train, held))
+        if len(seen) < FEWEST or len(new) < FEWEST:
+            continue
+        own, wanted = float(np.quantile(seen, WIDTH)), float(np.quantile(new, WIDTH))
+        if wanted > own > 0:
+            out[train, x] *= wanted / own
+    return out
+
+
+def _sessions(runtime: DetectRuntime, data: DetectData, joining: Joining) -> Held:
+    """The same of sessions, from the held-out ones alone: a session is as long as a day of rows is."""
+    found, rows = data.found, data.rows
+    residuals = _residuals(runtime, data)
+    held = data.marked(1)
+    if int(held.sum()) < ENOUGH:
+        series = np.repeat(np.arange(len(found.names)), found.lengths)
+        train = np.flatnonzero(data.marked(0))
+        first = train[-min(ENOUGH - int(held.sum()), len(train))]
+        held = held.copy()
+        held[train[series[train] >= series[first]]] = True
+    tails = Tails.fit(residuals[held], len(data.encoder.live))
+    top = Scoring(tails, joining).joined(residuals, rows.changed)
+    per_session = np.maximum.reduceat(top, found.offsets[:-1])
+    kept = held[found.offsets[:-1]]
+    row_tail = RowTail.fit(per_session[kept])
+    scores = np.asarray(row_tail(per_session[kept]))
+    labels = None if found.labels is None else found.labels[kept]
+    return Held(tails, None, row_tail, scores, scores, labels)
 
 
 def _level_tails(data: DetectData, joining: Joining) -> Tails:
@@ -69,25 +122,6 @@ def _level_tails(data: DetectData, joining: Joining) -> Tails:
         slow = np.full(values.shape[1], np.nan)
         out[first:end] = distances(values[first:end], slow, b)
     return Tails.fit(out[data.part < 2], values.shape[1])
-
-
-def _held_out(data: DetectData, warmup: int) -> BoolArray:
-    """``(N,)`` rows to calibrate on: those of the validation part, and where these are few, training rows."""
-    found = data.found
-    held = data.marked(1)
-    if int(held.sum()) < ENOUGH:
-        train = np.flatnonzero(data.marked(0))
-        missing = ENOUGH - int(held.sum())
-        if data.per_session:  # whole sessions
-            series = np.repeat(np.arange(len(found.names)), found.lengths)
-            train = train[series[train] >= series[train[-min(missing, len(train))]]]
-        held = held.copy()
-        held[train[-missing:] if not data.per_session else train] = True
-    if warmup and not data.per_session:
-        place = np.arange(len(found)) - np.repeat(found.offsets[:-1], found.lengths)
-        later = held & (place >= warmup)
-        held = later if later.any() else held
-    return held
 
 
 def _residuals(runtime: DetectRuntime, data: DetectData) -> Array:

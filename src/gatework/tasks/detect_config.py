@@ -137,6 +137,13 @@ class DetectConfig(TrainConfig):
             )
         return cell
 
+    @field_validator("adapt", "level")
+    @classmethod
+    def _rows(cls, rows: float | None) -> float | None:
+        if rows is not None and 0 < rows < 1:
+            raise ValueError(f"must be 0 or at least 1 row; got {rows}")
+        return rows
+
     @model_validator(mode="after")
     def _rate(self) -> Self:
         if self.threshold == "rate" and self.alarms_per_day is None:
