@@ -100,7 +100,7 @@ class DetectRuntime:
     def __init__(self, spec: DetectSpec, arrays: Mapping[str, Any]) -> None:
         try:
             check_detect_spec(spec)
-            self._read(spec, {k: np.array(v) for k, v in arrays.items()})
+            self._read(spec, {k: np.array(np.asarray(v)) for k, v in arrays.items()})
         except ValueError as fact:
             raise InputError(f"DetectRuntime: {fact}") from None
         except KeyError as name:
@@ -123,6 +123,8 @@ class DetectRuntime:
             (arrays[f"words.{d}.weight"].T.copy(), arrays[f"words.{d}.bias"])
             for d in range(len(spec.cardinalities))
         ]
+        self.keep = arrays["keep"] if spec.forecasts else None
+        self._check(arrays)
         C, Q = spec.channels, len(spec.levels)
         if C:
             # Q blocks of C in place of C of Q: the median first, then the levels below, then those above.
@@ -135,7 +137,32 @@ class DetectRuntime:
                 bias.T.reshape(-1).copy(),
             )
             self.below, self.above = m, Q - 1 - m
-        self.keep = arrays["keep"] if spec.forecasts else None
+
+    def _check(self, arrays: Mapping[str, Array]) -> None:
+        """ValueError when an array is not of the size that the spec gives it."""
+        spec, H = self.spec, self.spec.hidden_size
+        heads = spec.channels * len(spec.levels)
+        shapes: dict[str, tuple[int, ...]] = {}
+        if heads:
+            shapes |= {"numbers.linear.weight": (heads, H), "numbers.linear.bias": (heads,)}
+        for d, (n, size) in enumerate(zip(spec.cardinalities, spec.embedding_sizes, strict=True)):
+            shapes[f"tables.{d}.weight"] = (n, size)
+            shapes |= {f"words.{d}.weight": (n, H), f"words.{d}.bias": (n,)}
+        stacks = [("recurrent", self.recurrent, spec.row_size)]
+        if spec.forecasts:
+            shapes["keep"] = (spec.channels,)
+        else:
+            latent = spec.latent_size * (2 if spec.method == "variational" else 1)
+            shapes |= {"squeeze.weight": (latent, H), "squeeze.bias": (latent,)}
+            assert self.decoder is not None
+            stacks.append(("decoder", self.decoder, spec.latent_size + spec.calendar))
+        for name, shape in shapes.items():
+            if arrays[name].shape != shape:
+                raise ValueError(f"the array {name} must be {shape}; got {arrays[name].shape}.")
+        for name, stack, size in stacks:
+            sizes = stack.input_size, stack.hidden_size, stack.num_layers
+            if sizes != (size, H, spec.num_layers):
+                raise ValueError(f"the {name} layers do not fit the sizes of the network.")
 
     def state(self) -> RowState:
         """What is remembered before the first row."""
