@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from gatework.data import observe_table
 from gatework.data.observations import BoolArray, Observations
 from gatework.data.observe_table import NORMAL_WORDS, coded
+from gatework.data.sequences import SequenceSet
 from gatework.data.sources.find import read_sequences
 from gatework.errors import DataError
 
@@ -38,9 +43,7 @@ def read_events(
     ([0, 4, 6], (('<end>', 'close', 'open', 'read'),))
     """
     if isinstance(data, str | os.PathLike):
-        data = Path(data)
-        found = read_sequences(data, task="classify", need_labels=False, kind="events",
-                               layout={"kind": "series", "form": "events"})  # fmt: skip
+        found = _read_lines(Path(data), rows)
     else:
         items = data.to_list() if isinstance(data, pl.Series) else list(data)
         found = read_sequences(items, task="classify", need_labels=False, kind="events",
@@ -83,6 +86,30 @@ def read_events(
         layout={"kind": "events", "sessions": True, "clock": False, "normal": normal},
         notes=(f"{S:,} sessions of {int(lengths.sum()):,} events, {len(words) - 1} kinds of them",),
     )
+
+
+def _read_lines(path: Path, rows: int) -> SequenceSet:
+    """Sessions of a file; of a large one its first lines, which hold all the events that are asked for."""
+    if not path.is_file() or path.stat().st_size < observe_table.MANY_BYTES:
+        return _sessions_of(path)
+    left = rows
+    opened: Any = gzip.open if path.name.lower().endswith(".gz") else open
+    with tempfile.TemporaryDirectory() as folder, opened(path, "rb") as source:
+        cut = Path(folder) / "head.txt"
+        with cut.open("wb") as out:
+            for line in source:
+                out.write(line)
+                left -= len(line.split()) + 1
+                if left <= 0:
+                    break
+        found = _sessions_of(cut)
+        names = tuple(found.names[i].replace(str(cut), str(path)) for i in range(len(found.items)))
+        return replace(found, source=str(path), names=names)
+
+
+def _sessions_of(path: Path) -> SequenceSet:
+    layout = {"kind": "series", "form": "events"}
+    return read_sequences(path, task="classify", need_labels=False, kind="events", layout=layout)
 
 
 def session_labels(labels: Sequence[str | None], normal: str | None, source: str) -> BoolArray:
