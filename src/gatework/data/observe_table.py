@@ -363,14 +363,14 @@ def _in_time(
     if not mend:
         row = int(bad[0] if order is None else order[bad[0]])
         more = f" ({len(bad)} such rows)" if len(bad) > 1 else ""
-        hint = (
-            ""
-            if layout["series"]
-            else ", name what tells several series apart with series= (--series)"
-        )
+        remedy = "or have it done with mend=True (--mend)"
+        if not layout["series"]:
+            remedy = (
+                f"{remedy[3:]}, or name what tells several series apart with series= (--series)"
+            )
         raise DataError(
-            f"{table.where(row, column)}: the time is before that of the row above{more}. Sort the rows, or "
-            f"have it done with mend=True (--mend){hint}."
+            f"{table.where(row, column)}: the time is before that of the row above{more}. Sort the rows, "
+            f"{remedy}."
         )
     notes.append(f"{len(bad)} rows were out of order and have been sorted")
     series = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
