@@ -50,6 +50,9 @@ MOST_ROWS = 1_000_000
 # Surprises that a score is the mean of, channels times rows: one channel alone needs more rows.  On invented
 # anomalies in a server's history (31 channels) 3 rows were best, on single channels 5.
 TOGETHER = 5
+# Of the values, from a rebuilding network: on attacks of NSL-KDD's training file F1 of three seeds is 0.920 to
+# 0.927, without it 0.87 to 0.94.
+HIDDEN = 0.1
 SEVERAL = 4  # channels from which on they are also set against their slow means
 
 
@@ -182,7 +185,7 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
             window=data.window if data.method != "forecast" else 1,
             latent_size=config.latent_size or int(np.clip(round(columns**0.5), 2, 16)),
             dropout=config.dropout,
-            input_dropout=config.input_dropout,
+            input_dropout=HIDDEN if config.input_dropout is None else config.input_dropout,
             recurrent_dropout=config.recurrent_dropout,
             zoneout=config.zoneout,
             weight_drop=config.weight_drop,

@@ -46,8 +46,11 @@ class DetectConfig(TrainConfig):
         description="Time of day and of week as inputs; on where the history spans two of them.",
     )
     dropout: float = Field(0.1, ge=0, lt=1, description="Dropout before the output layer.")
-    input_dropout: float = Field(
-        0.0, ge=0, lt=1, description="Share of the values hidden from a network that rebuilds them."
+    input_dropout: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="Share of the values hidden from a network that rebuilds them, 0.1 when absent.",
     )
     recurrent_dropout: float = Field(
         0.0, ge=0, lt=1, description="Dropout of the output on its way to the next step."
