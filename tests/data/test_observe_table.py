@@ -161,6 +161,8 @@ def test_series_may_be_interleaved_and_equal_times_stay() -> None:
     found = read(twice, series="host", mend=True)
     assert found.order.tolist() == [*range(1, 2 * N, 2), *range(0, 2 * N, 2)]
     assert not any("out of order" in n for n in found.notes)
+    assert read(twice).names == ("a", "b")  # found, as no host has a time twice
+    del twice["host"]
     assert read(twice).order is None  # equal times are in order
 
 

@@ -78,7 +78,7 @@ def lines(service: Service) -> list[str]:
 
 @pytest.fixture(scope="module")
 def detector(lines: list[str]) -> AnomalyDetector:
-    return AnomalyDetector(hidden_size=16, max_epochs=2, learning_rate=0.01).fit(lines, kind="log")
+    return AnomalyDetector(hidden_size=16, max_epochs=4, learning_rate=0.01).fit(lines, kind="log")
 
 
 @pytest.fixture(scope="module")

@@ -69,8 +69,12 @@ def _channel(alarm: Any, name: str, share: float) -> str:
     if found["value"] is None:
         return text
     text += f": {_number(found['value'])}"
-    if found["low"] is not None and found["high"] is not None:
-        return f"{text}, expected {_number(found['low'])} to {_number(found['high'])}"
+    low, high = found["low"], found["high"]
+    if low is not None and high is not None:
+        text += f", expected {_number(low)} to {_number(high)}"
+        # The rows before led up to it; it is odd for the hours before them, or among the others.
+        inside = isinstance(found["value"], float) and low <= found["value"] <= high
+        return text + (" after the rows before, odd for longer" if inside else "")
     return text + ("" if found["median"] is None else f", expected {_number(found['median'])}")
 
 

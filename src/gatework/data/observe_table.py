@@ -15,7 +15,7 @@ import polars as pl
 
 from gatework.data.frequency import Frequency
 from gatework.data.observations import BoolArray, IntArray, Observations
-from gatework.data.schema import Schema, read_schema_times
+from gatework.data.schema import Schema, find_series, read_schema_times
 from gatework.data.table import TEXT_ENDINGS, Table, read_table, to_numbers
 from gatework.data.timestamps import looks_like_steps, looks_like_time, read_times
 from gatework.errors import ConfigError, DataError, nearest
@@ -87,6 +87,15 @@ def read_metrics(
     """
     is_path = isinstance(data, str | os.PathLike)
     table = read_head(Path(data), rows) if is_path else head(read_table(data), rows)
+    if layout is not None and (label or normal or not layout["label"]):
+        if label is not None and label not in table.frame.columns:
+            raise ConfigError(
+                f"{table.name}: label names column {label!r}, which is not there. "
+                f"{nearest(label, table.frame.columns)}"
+            )
+        taken = {*layout["channels"], *layout["categories"]}
+        label = label or layout["label"] or _find_label(table, taken)
+        layout = {**layout, "label": label, "normal": normal or layout["normal"]}
     if layout is None:
         layout, notes = _layout(
             table, time, series, label, normal, features, categorical, time_format
@@ -134,6 +143,10 @@ def _layout(
         notes.append(f"time column: {time}" + (f" ({times.note})" if times.note else ""))
     else:
         notes.append("no time column: the rows are taken in their order")
+    if time is not None and series is None:
+        series = find_series(
+            table, None, time, times, {*features, *categorical, *([label] if label else [])}
+        )
     label = label or _find_label(table, {*parts, *([time] if time else [])})
     if label is not None and label not in parts:
         notes.append(f"label column: {label} (used to judge, not to learn)")

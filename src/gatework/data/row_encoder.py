@@ -15,6 +15,8 @@ GAP = "time since the last row"
 UNSEEN = "<unseen>"  # a word of its own in a log, and never one of training
 KINDS = ("plain", "log", "counter", "constant")
 MOST_WORDS = 1000  # of a category; rarer ones are read as one that was never seen
+LARGEST = 1e30  # standard deviations; float32 ends at 3e38
+LONG = 1.5  # steps from row to row; beyond, what a counter rose meanwhile says nothing
 CYCLES = {"day": 86_400_000_000, "week": 604_800_000_000}  # microseconds
 _MONDAY = 345_600_000_000  # 1970-01-05, from 1970-01-01
 
@@ -69,7 +71,9 @@ class RowEncoder:
         cycles: tuple[str, ...],
         gap: bool,
         layout: dict[str, Any],
+        step: int = 0,
     ) -> None:
+        self.step = step  # microseconds from row to row where they are even; else 0
         self.channels, self.categories, self.words = channels, categories, words
         self.cycles, self.gap, self.layout = cycles, gap, layout
         self.index = [{w: i for i, w in enumerate(own, start=2)} for own in words]
@@ -147,7 +151,9 @@ class RowEncoder:
                 for name, length in CYCLES.items()
                 if span >= need * length and step < length / 2
             )
-        return cls(channels, found.categories, tuple(words), cycles, gap, dict(found.layout))
+        seconds = found.seconds()
+        step = 0 if gap or seconds is None else round(seconds * 1e6)
+        return cls(channels, found.categories, tuple(words), cycles, gap, dict(found.layout), step)
 
     def encode(self, found: Observations) -> Rows:
         """All rows, each series from its own beginning."""
@@ -158,6 +164,9 @@ class RowEncoder:
             values = np.column_stack([values, _gaps(found, starts)])
         before = np.roll(values, 1, axis=0)
         before[starts] = np.nan
+        if self.step and len(self._counters):
+            assert found.times is not None
+            before[np.diff(found.times, prepend=found.times[:1]) > LONG * self.step] = np.nan
         tokens = np.empty(found.codes.shape, np.int64)
         for d, own in enumerate(found.words):
             table = np.array([*(self.index[d].get(w, 1) for w in own), 0], np.int64)
@@ -180,6 +189,10 @@ class RowEncoder:
             carry.time = int(times[-1])
         before = np.concatenate([carry.raw[None], values[:-1]])
         carry.raw = values[-1]
+        if self.step and times is not None and len(self._counters):
+            last = times[0] if carry.time is None else carry.time
+            before[np.diff(times, prepend=last) > LONG * self.step] = np.nan
+            carry.time = int(times[-1])
         return self.numbers(values, before)
 
     def row(
@@ -208,7 +221,8 @@ class RowEncoder:
                 rise = values[..., self._counters] - before[..., self._counters]
                 values[..., self._counters] = np.where(rise >= 0, rise, np.nan)
         live = values if self._all else values[..., self._live]
-        return ((live - self._location) * self._inverse).astype(np.float32), changed
+        z = (live - self._location) * self._inverse
+        return np.minimum(np.maximum(z, -LARGEST), LARGEST).astype(np.float32), changed
 
     def raw(self, z: FloatArray) -> FloatArray:
         """Expected values ``(..., C)`` in the units of the data; of a counter its rise."""
@@ -292,6 +306,7 @@ class RowEncoder:
             "words": [list(w) for w in self.words],
             "cycles": list(self.cycles),
             "gap": self.gap,
+            "step": self.step,
             "layout": self.layout,
         }
 
@@ -316,6 +331,7 @@ class RowEncoder:
             tuple(data["cycles"]),
             bool(data["gap"]),
             dict(data["layout"]),
+            int(data["step"]),
         )
 
 

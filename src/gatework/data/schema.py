@@ -118,7 +118,7 @@ def resolve_schema(
 
     time, times = _find_time(table, time, time_format, taken | {series or ""})
     series_was_given = series is not None
-    series = _find_series(table, series, time, times, taken)
+    series = find_series(table, series, time, times, taken)
     if times is None:
         notes.append("no time column: the rows are taken as equally spaced, in their order")
     else:
@@ -304,7 +304,7 @@ def _find_time(
     )
 
 
-def _find_series(
+def find_series(
     table: Table, series: str | None, time: str | None, times: Times | None, taken: set[str]
 ) -> str | None:
     """The given series column, or the only text column in whose series the times ascend."""

@@ -134,6 +134,10 @@ def reasons(core: Core, found: Observations, scored: Scored) -> dict[str, Any]:
             (high, scored.told.high),
         ):
             out[number] = encoder.raw(np.asarray(z[number], float))[np.arange(len(number)), c]
+        for k, name in enumerate(encoder.fixed):  # what never moved is expected where it was
+            at = [c.name for c in encoder.channels].index(name)
+            own = np.flatnonzero(first == C + D + k)
+            value[own], expected[own] = found.values[own, at], encoder.channels[at].location
         for name, out in zip(
             ("value", "expected", "low", "high"), (value, expected, low, high), strict=True
         ):
@@ -164,10 +168,11 @@ def reasons(core: Core, found: Observations, scored: Scored) -> dict[str, Any]:
 def sources(encoder: RowEncoder, found: Observations) -> npt.NDArray[np.float64]:
     """``(N, C)`` live channels in the units of what is expected: of a counter its rise."""
     values = encoder.raw(np.asarray(encoder.encode(found).values, float))
+    written = encoder.rises(found.values, np.full(found.values.shape[1], np.nan))
     for k in range(len(encoder.live)):
         i = encoder.place(k)
-        if encoder.channels[i].kind != "counter" and i < found.values.shape[1]:
-            values[:, k] = found.values[:, i]  # as it is written, not as float32 has it
+        if i < written.shape[1]:  # as it is written, not as float32 has it
+            values[:, k] = np.where(np.isnan(values[:, k]), np.nan, written[:, i])
     return values
 
 

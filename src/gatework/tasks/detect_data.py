@@ -85,6 +85,8 @@ def observe(
         )
     if layout is not None and kind != layout["kind"]:
         raise ConfigError(f"the model was fitted with {layout['kind']}, not with {kind}.")
+    if layout is not None:
+        _check_kind(data, kind)
     need = bool(roles.pop("need_labels", False))
     session = roles.pop("session", None)
     labels = roles.pop("labels", None)
@@ -108,6 +110,20 @@ def observe(
     return read_log_lines(
         data, rows=rows, session=session, layout=layout, need_labels=need, fit_share=fit_share
     )
+
+
+def _check_kind(data: Any, kind: str) -> None:
+    """Return unless a file's ending says that it holds another kind of data than the model knows."""
+    name = str(data).lower() if isinstance(data, str) or hasattr(data, "__fspath__") else ""
+    ending = name.removesuffix(".gz").rpartition(".")[2] if "." in name else ""
+    kinds = {"metrics": "a table", "events": "event sequences, one a line", "log": "a log"}
+    tables = ("csv", "tsv", "parquet", "jsonl", "ndjson", "json")
+    looks = "metrics" if ending in tables else "log" if ending == "log" else kind
+    if looks != kind and (kind != "log" or looks == "metrics"):
+        raise DataError(
+            f"{data}: looks like {kinds[looks]}, and the model was fitted with {kinds[kind]}. Give data of "
+            "that kind, or fit another model."
+        )
 
 
 def _kind_of(data: Any) -> str:

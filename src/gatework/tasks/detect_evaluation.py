@@ -111,6 +111,14 @@ def evaluate_scores(
     model = scores(scored.score, scored.alarm)
     baselines = {n: scores(s, s > cutoffs[n]) for n, s in others.items()}
     main = "alarm_share" if not labelled else "average_precision" if loose else "vus_pr"
+    said = verdict(model["overall"], baselines, main)
+    if labels is not None and not labelled:
+        kind = "anomalous" if not labels.any() else "normal"
+        what = "session" if sessions else "row"
+        said = (
+            f"The part that was judged holds no {kind} {what}, so nothing tells which alarms are right."
+            + (said[said.index(" It alarms") :] if " It alarms" in said else "")
+        )
     return {
         "rows": int(marked.sum()),
         "series": len(found.names),
@@ -118,5 +126,5 @@ def evaluate_scores(
         "unit": "session" if sessions else "row",
         "model": model,
         "baselines": baselines,
-        "verdict": verdict(model["overall"], baselines, main),
+        "verdict": said,
     }
