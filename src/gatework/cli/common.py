@@ -14,7 +14,7 @@ MAX_THREADS = 256  # torch itself crashes when asked for tens of thousands
 # task -> what `predict` and `evaluate` of its models take beside the data; of the others, `_LABELLED`
 _OPTIONS = {
     "forecast": {"extra", "resample", "mend", "stride"},
-    "detect": {"mend"},
+    "detect": {"mend", "label", "normal"},
 }
 _LABELLED = {"skip_bad"}
 

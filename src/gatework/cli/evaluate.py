@@ -38,6 +38,17 @@ def evaluate(
     stride: Annotated[
         str, typer.Option(help="Rows between two forecasts (default: 1).", metavar="INTEGER")
     ] = "",
+    label: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a detector: column that says which rows are anomalous (default: as in the fit, or found).",
+            metavar="COLUMN",
+        ),
+    ] = None,
+    normal: Annotated[
+        str | None,
+        typer.Option(help="Of a detector: what a label says of normal rows.", metavar="WORD"),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -70,7 +81,9 @@ def evaluate(
                 f"{output}: scores are written as JSON. Name a file that ends in .json."
             )
     loaded = load_model(model, data)
-    options = given_options(loaded, ignore_extra, resample, mend, skip_bad, stride=step)
+    options = given_options(
+        loaded, ignore_extra, resample, mend, skip_bad, stride=step, label=label, normal=normal
+    )
     evaluation = loaded.evaluate(data, **options).to_json()
     if output is not None:
         write_atomically(output, (dumps(evaluation, indent=1, ensure_ascii=False) + "\n").encode())

@@ -18,6 +18,7 @@ from gatework.tasks.detect_data import DetectData
 Array = npt.NDArray[np.float64]
 ENOUGH = 500  # held-out events; with fewer, the last training sessions help
 FEWEST = 50  # measured values from which a width can be told
+ODD, MOST_ODD = 1.3, 0.05  # times the most of the held-out rows, and the share that may be so odd
 WIDTH = 0.9  # quantile of the absolute residuals that is their width
 BLOCK = 4096
 
@@ -49,17 +50,12 @@ def calibrate(runtime: DetectRuntime, data: DetectData, joining: Joining, warmup
         held &= history
     if not held.any():
         held = history
-    tails = Tails.fit(told[history], len(data.encoder.live))
-    level_tails = _level_tails(data, joining) if joining.level else None
-    scoring = Scoring(tails, joining, level_tails=level_tails)
-    joined = np.empty(len(found))
-    for a, b in itertools.pairwise(found.offsets.tolist()):
-        state = scoring.state(len(data.encoder.names))
-        for first in range(a, b, BLOCK):
-            some = slice(first, min(first + BLOCK, b))
-            joined[some] = scoring.surprise(
-                told[some], rows.changed[some], state, rows.values[some]
-            ).joined
+    scoring, joined = _joined(data, joining, told, history)
+    odd = _odd(joined, data.marked(0) & history, held)
+    if odd.any():  # what is odd in the history itself does not say what is normal
+        history &= ~odd
+        scoring, joined = _joined(data, joining, told, history)
+    tails, level_tails = scoring.tails, scoring.level_tails
     row_tail = RowTail.fit(joined[history])
     labels = None if found.labels is None else found.labels[held]
     return Held(
@@ -70,6 +66,33 @@ def calibrate(runtime: DetectRuntime, data: DetectData, joining: Joining, warmup
         np.asarray(row_tail(joined[held])),
         labels,
     )
+
+
+def _joined(
+    data: DetectData, joining: Joining, told: Array, history: BoolArray
+) -> tuple[Scoring, Array]:
+    """Tails of the rows of ``history``, and the joined surprise ``(N,)`` that all rows have by them."""
+    rows = data.rows
+    tails = Tails.fit(told[history], len(data.encoder.live))
+    level_tails = _level_tails(data, joining, history) if joining.level else None
+    scoring = Scoring(tails, joining, level_tails=level_tails)
+    joined = np.empty(len(told))
+    for a, b in itertools.pairwise(data.found.offsets.tolist()):
+        state = scoring.state(len(data.encoder.names))
+        for first in range(a, b, BLOCK):
+            some = slice(first, min(first + BLOCK, b))
+            joined[some] = scoring.surprise(
+                told[some], rows.changed[some], state, rows.values[some]
+            ).joined
+    return scoring, joined
+
+
+def _odd(joined: Array, train: BoolArray, held: BoolArray) -> BoolArray:
+    """``(N,)`` training rows far more surprising than anything held out, a twentieth of them at most."""
+    if int(held.sum()) < ENOUGH // 5 or not train.any():
+        return np.zeros(len(joined), bool)
+    most = max(ODD * float(joined[held].max()), float(np.quantile(joined[train], 1 - MOST_ODD)))
+    return np.asarray(train & (joined > most))
 
 
 def _widened(residuals: Array, data: DetectData) -> Array:
@@ -113,7 +136,7 @@ def _sessions(runtime: DetectRuntime, data: DetectData, joining: Joining) -> Hel
     return Held(tails, None, row_tail, scores, scores, labels)
 
 
-def _level_tails(data: DetectData, joining: Joining) -> Tails:
+def _level_tails(data: DetectData, joining: Joining, history: BoolArray) -> Tails:
     """Of how far channels are from their slow means: no network has seen that, so all of the history tells."""
     found, values = data.found, data.rows.values
     out = np.empty(values.shape)
@@ -121,7 +144,7 @@ def _level_tails(data: DetectData, joining: Joining) -> Tails:
     for first, end in itertools.pairwise(found.offsets.tolist()):
         slow = np.full(values.shape[1], np.nan)
         out[first:end] = distances(values[first:end], slow, b)
-    return Tails.fit(out[data.part < 2], values.shape[1])
+    return Tails.fit(out[history], values.shape[1])
 
 
 def _residuals(runtime: DetectRuntime, data: DetectData) -> Array:

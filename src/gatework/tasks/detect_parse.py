@@ -99,8 +99,9 @@ class TableParser(RowParser):
     def __init__(self, encoder: RowEncoder, header: str | None) -> None:
         layout = self._layout = encoder.layout
         self._encoder = encoder
-        self._separator = _separator(header) if header else ","
+        self._separator = _separator(header) if header else ""  # found in the first line
         columns = _split(header, self._separator) if header else list(layout["columns"])
+        self._unnamed = header is None
         columns = [c.strip().lstrip("\ufeff") for c in columns]
         needed = [*layout["channels"], *layout["categories"]]
         needed += [layout["series"]] if layout["series"] else []
@@ -110,13 +111,7 @@ class TableParser(RowParser):
             raise DataError(
                 f"the header lacks {', '.join(map(repr, missing))}, which the model was fitted with."
             )
-        place = {c: i for i, c in enumerate(columns)}
-        self.columns = columns
-        self._width = len(columns)
-        self._channels = [place[c] for c in layout["channels"]]
-        self._categories = [place[c] for c in layout["categories"]]
-        self._series = place[layout["series"]] if layout["series"] else None
-        self._time = place[layout["time"]["time"]] if layout["time"] else None
+        self._place(columns)
         self._last: dict[str, int] = {}
         scales = [(c.location, c.scale, c.kind, c.unit) for c in encoder.channels]
         raw = scales[: len(self._channels)]
@@ -149,6 +144,8 @@ class TableParser(RowParser):
         tokens: list[list[int]] = []
         times: list[int] = []
         series: list[str] = []
+        if self._unnamed and lines:
+            self._look_at(lines[0])
         separator, width = self._separator, self._width
         channels, simple = self._channels, len(self._channels) == width and not self._categories
         for i, line in enumerate(lines):
@@ -161,7 +158,13 @@ class TableParser(RowParser):
             cells = text.split(separator) if '"' not in text else _split(text, separator)
             if len(cells) != width:
                 if text.strip():
-                    bad.append((i, "columns", f"has {len(cells)} fields, {width} are needed"))
+                    bad.append(
+                        (
+                            i,
+                            "columns",
+                            f"has {len(cells)} field{'s' * (len(cells) != 1)}, {width} are needed",
+                        )
+                    )
                 continue
             try:
                 row = [float(x) for x in cells] if simple else [float(cells[c]) for c in channels]
@@ -196,6 +199,25 @@ class TableParser(RowParser):
             if self._time is not None:
                 self._last[name] = times[-1]
         return self._block(numbers, tokens, times, series, good, bad)
+
+    def _look_at(self, line: bytes | str) -> None:
+        """Separator of a table without a header, and whether its rows leave out the labels."""
+        self._unnamed = False
+        text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
+        self._separator = _separator(text)
+        label = self._layout["label"]
+        if label in self.columns and len(_split(text, self._separator)) == self._width - 1:
+            columns = [c for c in self.columns if c != label]
+            self._place(columns)
+
+    def _place(self, columns: list[str]) -> None:
+        """Where in a line each part is."""
+        layout, place = self._layout, {c: i for i, c in enumerate(columns)}
+        self.columns, self._width = columns, len(columns)
+        self._channels = [place[c] for c in layout["channels"]]
+        self._categories = [place[c] for c in layout["categories"]]
+        self._series = place[layout["series"]] if layout["series"] else None
+        self._time = place[layout["time"]["time"]] if layout["time"] else None
 
     def _block(
         self,
