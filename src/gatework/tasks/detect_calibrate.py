@@ -39,7 +39,7 @@ def calibrate(runtime: DetectRuntime, data: DetectData, joining: Joining, warmup
     """Tails of the residuals of history, and of the rows' joined surprise, as a stream would have them."""
     if data.per_session:
         return _sessions(runtime, data, joining)
-    found, rows = data.found, data.rows
+    found = data.found
     residuals = _residuals(runtime, data)
     told = _widened(residuals, data)
     history, held = data.part < 2, data.marked(1)
