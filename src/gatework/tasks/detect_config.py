@@ -112,7 +112,8 @@ class DetectConfig(TrainConfig):
     warmup: int | None = Field(
         None,
         ge=0,
-        description="First rows of a series that are scored and not alarmed; 20 in time.",
+        description="First rows of a series that are scored and not alarmed; 20 at even times and of a log "
+        "without sessions.",
     )
     hysteresis: float = Field(
         0.7, gt=0, le=1, description="An alarm goes on down to this share of its threshold."
