@@ -261,3 +261,14 @@ def test_a_state_goes_with_one_model_alone(detector: AnomalyDetector, saved: Pat
         with pytest.raises(DataError, match="damaged"):
             same.restore(broken)
     assert same.rows == 60  # a refused state changes nothing
+
+
+def test_a_second_fit_sets_the_simple_detectors_anew() -> None:
+    rng = np.random.default_rng(0)
+    calm, wild = {"x": rng.normal(0, 1, 400)}, {"x": np.cumsum(rng.normal(0, 9, 400))}
+    twice = AnomalyDetector(hidden_size=4, max_epochs=1).fit(calm)
+    before = twice.cutoffs_
+    assert twice.fit(wild).cutoffs_ != before
+    once = AnomalyDetector(hidden_size=4, max_epochs=1).fit(wild)
+    assert twice.cutoffs_ == once.cutoffs_
+    assert twice.metrics_["evaluation"]["baselines"] == once.metrics_["evaluation"]["baselines"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Sequence
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
@@ -36,12 +37,11 @@ from gatework.tasks.detect_calibrate import Held, calibrate, reliability
 from gatework.tasks.detect_config import DetectConfig
 from gatework.tasks.detect_core import Core
 from gatework.tasks.detect_data import DetectData, observe, part_facts, prepare
-from gatework.tasks.detect_evaluation import DetectEvaluation, evaluate_scores
+from gatework.tasks.detect_evaluation import DetectEvaluation, cutoffs_of, evaluate_scores
 from gatework.tasks.detect_examples import examples
 from gatework.tasks.detect_objective import DetectObjective, row_losses
 from gatework.tasks.detect_stream import DetectStream
 from gatework.tasks.judged import Judged
-from gatework.train.config import TrainConfig
 from gatework.train.detection_baselines import Baselines, fit_detection_baselines
 from gatework.train.progress import Progress
 
@@ -84,6 +84,7 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
     row_tail_: RowTail
     threshold_: Threshold
     baselines_: Baselines
+    cutoffs_: dict[str, float]  # levels above which the simple detectors alarm
     kind_: str
     warmup_: int
     session_layout_: bool
@@ -225,9 +226,6 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
     def _objective(self, prepared: DetectData) -> DetectObjective:
         return DetectObjective(self.network_, prepared, self.config)
 
-    def _train_config(self, prepared: DetectData) -> TrainConfig:
-        return self.config
-
     def _data_fingerprint(self, prepared: DetectData) -> str:
         hashed = sha256(repr(prepared.encoder.to_json()).encode())
         for array in (*prepared.rows, prepared.part):
@@ -303,9 +301,13 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
             tested = prepared.marked(1) if prepared.marked(1).any() else prepared.marked(0)
         progress.stage(f"judging on the {on} part")
         started = time.perf_counter()
-        scored = self._scored(found, prepared.part if not prepared.per_session else None)
+        scored = self._scored(found)
         seconds = time.perf_counter() - started
-        evaluation = self._evaluate(found, scored, tested, prepared)
+        others = self.baselines_.scores(*self._plain(found, prepared, None))
+        held = prepared.marked(1)
+        base = held if held.any() else ~tested if (~tested).any() else tested
+        self.cutoffs_ = cutoffs_of(scored, others, self._judged_rows(found, base))
+        evaluation = self._evaluate(found, scored, others, tested, prepared.independent)
         evaluation["on"] = on
         evaluation["main"] = _main(evaluation, self.session_layout_ or prepared.independent)
         return {
@@ -446,7 +448,8 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
             found, self.encoder_, rows_, np.full(len(found), 2), self.network_.spec.method,
             independent, self.network_.spec.window, "", [],
         )  # fmt: skip
-        evaluation = self._evaluate(found, self._scored(found), marked, prepared)
+        others = self.baselines_.scores(*self._plain(found, prepared, None))
+        evaluation = self._evaluate(found, self._scored(found), others, marked, independent)
         evaluation["on"] = "data"
         evaluation["main"] = _main(evaluation, self.session_layout_ or independent)
         return DetectEvaluation(evaluation)
@@ -534,26 +537,32 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
             )
         return core
 
-    def _scored(self, found: Observations, part: IntArray | None = None) -> Scored:
+    def _scored(self, found: Observations) -> Scored:
         core = self._core()
         return score_sessions(core, found) if self.session_layout_ else score_all(core, found)
 
     def _evaluate(
-        self, found: Observations, scored: Scored, marked: BoolArray, prepared: DetectData
+        self,
+        found: Observations,
+        scored: Scored,
+        others: dict[str, npt.NDArray[np.float64]],
+        marked: BoolArray,
+        independent: bool,
     ) -> dict[str, Any]:
-        others = self.baselines_.scores(*self._plain(found, prepared, None))
         return evaluate_scores(
             found,
             scored,
             others,
-            marked,
-            held=prepared.marked(1),
-            sessions=self.session_layout_,
-            independent=prepared.independent,
-            cutoffs=getattr(self, "_cutoffs", None),
-            keep=lambda cutoffs: setattr(self, "_cutoffs", cutoffs),
+            self._judged_rows(found, marked),
+            cutoffs=self.cutoffs_,
+            independent=independent,
             seed=self.config.seed,
         )
+
+    @staticmethod
+    def _judged_rows(found: Observations, marked: BoolArray) -> BoolArray:
+        """Marks of rows as marks of what is judged: rows, or sessions."""
+        return marked[found.offsets[:-1]] if found.sessions else marked
 
     def _push_us(self, found: Observations) -> float | None:
         """Median time of a push, in microseconds."""
@@ -589,22 +598,15 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
     # ---- saving -------------------------------------------------------------------------------------
 
     def _parts(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]:
-        joining = self.joining_
         preprocessing = {
             "encoder": self.encoder_.to_json(),
-            "joining": {
-                "top": joining.top,
-                "span": joining.span,
-                "adapt": joining.adapt,
-                "constant": joining.constant,
-                "level": joining.level,
-            },
+            "joining": asdict(self.joining_),
             "row_tail": [self.row_tail_.knots.tolist(), self.row_tail_.scores.tolist()],
             "threshold": self.threshold_.to_json(),
             "warmup": self.warmup_,
             "sessions": self.session_layout_,
             "baselines": self.baselines_.to_json(),
-            "cutoffs": getattr(self, "_cutoffs", None) or {},
+            "cutoffs": self.cutoffs_,
         }
         tensors = {
             f"baselines.{k}": torch.from_numpy(np.ascontiguousarray(v, np.float32))
@@ -658,7 +660,7 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
             if k.startswith("baselines.")
         }
         self.baselines_ = Baselines.from_parts(preprocessing["baselines"], arrays)
-        self._cutoffs = {str(k): float(v) for k, v in preprocessing["cutoffs"].items()}
+        self.cutoffs_ = {str(k): float(v) for k, v in preprocessing["cutoffs"].items()}
 
 
 def _f1(alarm: BoolArray, labels: BoolArray) -> float:

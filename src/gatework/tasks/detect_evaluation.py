@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,40 +54,34 @@ class DetectEvaluation:
             return f"{self.frame()}\n{self.verdict}"
 
 
+def cutoffs_of(scored: Scored, others: dict[str, FloatArray], base: BoolArray) -> dict[str, float]:
+    """The level of each simple detector that as many of the rows, or sessions, of ``base`` exceed as the
+    detector alarms at."""
+    share = max(float(scored.alarm[base].mean()), 1 / max(int(base.sum()), 1))
+    return {n: float(np.quantile(s[base], 1 - share)) for n, s in others.items()}
+
+
 def evaluate_scores(
     found: Observations,
     scored: Scored,
     others: dict[str, FloatArray],
     marked: BoolArray,
     *,
-    held: BoolArray,
-    sessions: bool,
+    cutoffs: dict[str, float],
     independent: bool,
-    cutoffs: dict[str, float] | None,
-    keep: Callable[[dict[str, float]], None],
     seed: int,
 ) -> dict[str, Any]:
-    """Scores of the marked rows or sessions, of the detector and of the simple detectors ``others``.
-
-    A simple detector alarms above the level that as many held-out rows exceed as the detector's own threshold
-    lets through; ``cutoffs`` are the levels of an earlier call, which ``keep`` was given.
-    """
+    """Scores of the marked rows or sessions, of the detector and of the simple detectors ``others``, which
+    alarm above their ``cutoffs``."""
+    sessions = found.sessions
     if sessions:
-        first = found.offsets[:-1]
-        marked, held = marked[first], held[first]
         offsets = np.array([0, int(marked.sum())])
     else:
-        rows = np.flatnonzero(marked)
-        offsets = np.searchsorted(rows, found.offsets).astype(np.int64)
+        offsets = np.searchsorted(np.flatnonzero(marked), found.offsets).astype(np.int64)
     loose = sessions or independent
     labels = None if found.labels is None else found.labels[marked]
     labelled = labels is not None and bool(labels.any()) and not bool(labels.all())
     seconds = found.seconds()
-    if cutoffs is None or set(cutoffs) != set(others):
-        base = held if held.any() else ~marked if (~marked).any() else marked
-        share = max(float(scored.alarm[base].mean()), 1 / max(int(base.sum()), 1))
-        cutoffs = {n: float(np.quantile(s[base], 1 - share)) for n, s in others.items()}
-        keep(cutoffs)
 
     def scores(score: FloatArray, alarm: BoolArray) -> dict[str, Any]:
         plain = unlabelled_scores(
