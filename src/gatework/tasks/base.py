@@ -16,11 +16,13 @@ from __future__ import annotations
 
 import inspect
 import threading
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
@@ -29,7 +31,13 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from gatework._version import __version__
-from gatework.errors import ConfigError, NotFittedError, nearest
+from gatework.errors import (
+    ConfigError,
+    GateworkWarning,
+    MissingDependencyError,
+    NotFittedError,
+    nearest,
+)
 from gatework.model_files import (
     CHECKPOINT,
     ModelFolder,
@@ -46,6 +54,7 @@ from gatework.train.progress import Progress, Quiet
 
 Prepared = TypeVar("Prepared")
 Settings = TypeVar("Settings", bound=TrainConfig)
+Spec = TypeVar("Spec")
 
 
 class Task(ABC, Generic[Settings, Prepared]):
@@ -57,6 +66,7 @@ class Task(ABC, Generic[Settings, Prepared]):
 
     name: ClassVar[str]
     Config: ClassVar[type[TrainConfig]]
+    page: ClassVar[str | None] = None  # module whose `render` makes the HTML report of the metrics
 
     network_: nn.Module
     training_: TrainResult
@@ -145,7 +155,14 @@ class Task(ABC, Generic[Settings, Prepared]):
 
     def _report(self) -> str | None:
         """The HTML report, or None where it cannot be made."""
-        return None
+        if self.page is None:
+            return None
+        try:
+            text: str = import_module(self.page).render(self.metrics_)
+        except MissingDependencyError as error:
+            warnings.warn(f"no report.html: {error}", GateworkWarning, stacklevel=3)
+            return None
+        return text
 
     # ---- what every task does alike -----------------------------------------------------------------
 
@@ -436,6 +453,11 @@ def validate(task: type[Task[Any, Any]], settings: dict[str, Any]) -> TrainConfi
         message = message.removeprefix("Value error, ")
         given = f"; got {first['input']!r:.60}" if first["loc"] and "; got " not in message else ""
         raise ConfigError(f"{task.__name__}: {where}: {message}{given}.") from None
+
+
+def spec_from_json(spec: type[Spec], data: dict[str, Any]) -> Spec:
+    """The sizes that ``spec_to_json`` wrote; TypeError when they are others."""
+    return spec(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
 
 
 def spec_to_json(spec: Any) -> dict[str, Any]:

@@ -8,7 +8,6 @@ into probabilities and sets the threshold; ``_judge`` scores the test part besid
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from hashlib import sha256
@@ -23,7 +22,7 @@ from torch import Tensor
 
 from gatework.data.observations import BoolArray, IntArray, Observations
 from gatework.data.row_encoder import RowEncoder
-from gatework.errors import ConfigError, DataError, GateworkWarning, MissingDependencyError
+from gatework.errors import ConfigError, DataError
 from gatework.nn.detect import DetectNetwork
 from gatework.report.detect_card import detect_card
 from gatework.runtime.detect import DetectRuntime
@@ -31,7 +30,7 @@ from gatework.runtime.detect_spec import DetectSpec, check_detect_spec
 from gatework.runtime.scoring import Joining, Scoring
 from gatework.runtime.tails import RowTail, Tails
 from gatework.runtime.thresholds import Threshold, make_threshold, threshold_from_json
-from gatework.tasks.base import Task, build_checked, spec_to_json
+from gatework.tasks.base import Task, build_checked, spec_from_json, spec_to_json
 from gatework.tasks.detect_answers import Scored, answer_frame, score_all, score_sessions
 from gatework.tasks.detect_calibrate import Held, calibrate, reliability
 from gatework.tasks.detect_config import DetectConfig
@@ -75,6 +74,7 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
 
     name = "detect"
     Config = DetectConfig
+    page = "gatework.report.detect"
 
     network_: DetectNetwork
     encoder_: RowEncoder
@@ -586,15 +586,6 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
     def _card(self) -> str:
         return detect_card(self.metrics_)
 
-    def _report(self) -> str | None:
-        from gatework.report.detect import render
-
-        try:
-            return render(self.metrics_)
-        except MissingDependencyError as error:
-            warnings.warn(f"no report.html: {error}", GateworkWarning, stacklevel=3)
-            return None
-
     # ---- saving -------------------------------------------------------------------------------------
 
     def _parts(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]:
@@ -624,10 +615,7 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
         tensors: dict[str, Tensor],
         weights: dict[str, Tensor],
     ) -> None:
-        sizes: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in network.items()
-        }
-        spec = DetectSpec(**sizes)
+        spec = spec_from_json(DetectSpec, network)
         check_detect_spec(spec)
         self.encoder_ = encoder = RowEncoder.from_json(preprocessing["encoder"])
         if (len(encoder.live), encoder.cardinalities, encoder.calendar_size) != (

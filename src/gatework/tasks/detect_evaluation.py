@@ -2,56 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from gatework.data.observations import BoolArray, FloatArray, Observations
 from gatework.tasks.detect_answers import Scored
+from gatework.tasks.evaluation import ScoredEvaluation
 from gatework.train.detection import labelled_scores, unlabelled_scores, verdict
 
 
-@dataclass(frozen=True)
-class DetectEvaluation:
-    """What ``evaluate`` found; ``content`` is what ``metrics.json`` has under ``evaluation``."""
+class DetectEvaluation(ScoredEvaluation):
+    """Scores of a detector beside the simple ones."""
 
-    content: dict[str, Any]
-
-    @property
-    def model(self) -> dict[str, Any]:
-        """Scores of the detector, under ``overall``."""
-        found: dict[str, Any] = self.content["model"]
-        return found
-
-    @property
-    def baselines(self) -> dict[str, dict[str, Any]]:
-        """Scores of the simple detectors."""
-        found: dict[str, dict[str, Any]] = self.content["baselines"]
-        return found
-
-    @property
-    def verdict(self) -> str:
-        """Whether the detector beats every simple one, in one plain sentence."""
-        return str(self.content["verdict"])
-
-    def __getitem__(self, score: str) -> float:
-        """One of the detector's scores, such as ``vus_pr``."""
-        return float(self.model["overall"][score])
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it as plain values."""
-        return self.content
-
-    def frame(self) -> pl.DataFrame:
-        """One row for the detector and each simple one, one column per score."""
-        rows = {"detector": self.model, **self.baselines}
-        return pl.DataFrame([{"scores of": name, **row["overall"]} for name, row in rows.items()])
-
-    def __str__(self) -> str:
-        with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_hide_dataframe_shape=True, float_precision=4):
-            return f"{self.frame()}\n{self.verdict}"
+    column = "scores of"
+    own = "detector"
 
 
 def cutoffs_of(scored: Scored, others: dict[str, FloatArray], base: BoolArray) -> dict[str, float]:

@@ -28,14 +28,14 @@ from gatework.data.schema import check_columns
 from gatework.data.series import SeriesTable, arrange
 from gatework.data.table import Table, read_table
 from gatework.data.windows import WindowBatch, Windows, window_starts, with_any_observed
-from gatework.errors import ConfigError, DataError, GateworkWarning, MissingDependencyError
+from gatework.errors import ConfigError, DataError, GateworkWarning
 from gatework.nn.horizon import HorizonNetwork
 from gatework.report.card import forecast_card
 from gatework.runtime.horizon import Horizon
 from gatework.runtime.horizon_spec import HorizonSpec, check_spec
 from gatework.tasks import forecast_judged as for_comparison
 from gatework.tasks.backtest import Backtest, Evaluation, Judge
-from gatework.tasks.base import Task, build_checked, spec_to_json
+from gatework.tasks.base import Task, build_checked, spec_from_json, spec_to_json
 from gatework.tasks.forecast_config import ForecastConfig, batch_size, default_segment
 from gatework.tasks.forecast_data import ForecastData, prepare, split_facts
 from gatework.tasks.forecast_embedding import embedding_frame, encoder_states
@@ -108,6 +108,7 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
 
     name = "forecast"
     Config = ForecastConfig
+    page = "gatework.report.forecast"
 
     network_: HorizonNetwork
     encoder_: TableEncoder
@@ -530,15 +531,6 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
     def _card(self) -> str:
         return forecast_card(self.metrics_)
 
-    def _report(self) -> str | None:
-        from gatework.report.forecast import render
-
-        try:
-            return render(self.metrics_)
-        except MissingDependencyError as error:
-            warnings.warn(f"no report.html: {error}", GateworkWarning, stacklevel=3)
-            return None
-
     # ---- saving -------------------------------------------------------------------------------------
 
     def _parts(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]:
@@ -559,10 +551,7 @@ class Forecaster(Task[ForecastConfig, ForecastData]):
         tensors: dict[str, Tensor],
         weights: dict[str, Tensor],
     ) -> None:
-        sizes: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in network.items()
-        }
-        spec = HorizonSpec(**sizes)
+        spec = spec_from_json(HorizonSpec, network)
         check_spec(spec)
         if (spec.horizon, spec.levels) != (self.config.horizon, self.config.levels):
             raise ValueError("the network has another horizon or levels than the settings")

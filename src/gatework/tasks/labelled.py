@@ -26,11 +26,11 @@ from gatework.data.encoders.find import encoder_class
 from gatework.data.ragged import Ragged, encode_all
 from gatework.data.sequences import SequenceSet
 from gatework.data.sources.find import read_sequences
-from gatework.errors import ConfigError, DataError, GateworkWarning, MissingDependencyError
+from gatework.errors import ConfigError, DataError, GateworkWarning
 from gatework.nn.sequence import SequenceNetwork
 from gatework.report.labelled_card import labelled_card
 from gatework.runtime.sequence_spec import SequenceSpec, check_sequence_spec
-from gatework.tasks.base import Task, build_checked, spec_to_json
+from gatework.tasks.base import Task, build_checked, spec_from_json, spec_to_json
 from gatework.tasks.judged import Judged
 from gatework.tasks.labelled_answers import Answers
 from gatework.tasks.labelled_config import (
@@ -55,6 +55,8 @@ Settings = TypeVar("Settings", bound=LabelledConfig)
 
 class Labeller(Task[Settings, LabelledData]):
     """A network for labelled sequences with all that belongs to it; abstract."""
+
+    page = "gatework.report.labelled"
 
     network_: SequenceNetwork
     encoder_: Encoder
@@ -425,15 +427,6 @@ class Labeller(Task[Settings, LabelledData]):
     def _card(self) -> str:
         return labelled_card(self.metrics_)
 
-    def _report(self) -> str | None:
-        from gatework.report.labelled import render
-
-        try:
-            return render(self.metrics_)
-        except MissingDependencyError as error:
-            warnings.warn(f"no report.html: {error}", GateworkWarning, stacklevel=3)
-            return None
-
     # ---- saving ---------------------------------------------------------------------------------------
 
     def _parts(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]:
@@ -463,10 +456,7 @@ class Labeller(Task[Settings, LabelledData]):
         tensors: dict[str, Tensor],
         weights: dict[str, Tensor],
     ) -> None:
-        sizes: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in network.items()
-        }
-        spec = SequenceSpec(**sizes)
+        spec = spec_from_json(SequenceSpec, network)
         check_sequence_spec(spec)
         kept = preprocessing
         self.layout_ = dict(kept["layout"])
