@@ -7,6 +7,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,8 +21,8 @@ from gatework.errors import DataError
 class Follower:
     """A process that follows a file; ``lines`` is what it has read until nothing new is there."""
 
-    def __init__(self, path: Path, position: Position | None = None, **options: object) -> None:
-        self.blocks = follow_file(path, position=position, poll_s=0.0, **options)  # type: ignore[arg-type]
+    def __init__(self, path: Path, position: Position | None = None, **options: Any) -> None:
+        self.blocks = follow_file(path, position=position, poll_s=0.0, **options)
         self.position = position
         self.notices: list[str] = []
         self.numbers: list[int] = []
@@ -40,7 +41,7 @@ class Follower:
         return found
 
     def restarted(self, path: Path) -> Follower:
-        self.blocks.close()  # type: ignore[attr-defined]
+        self.blocks.close()
         return Follower(path, self.position)
 
 
@@ -65,7 +66,7 @@ def test_lines_come_as_they_are_written_and_an_unfinished_one_is_waited_for(log:
     add(log, b"ee\r\nfour\n")
     assert follower.lines() == [b"three", b"four"]
     assert follower.numbers == [1, 2, 3, 4]
-    follower.blocks.close()  # type: ignore[attr-defined]
+    follower.blocks.close()
 
 
 def test_the_end_of_a_file_that_is_not_followed_ends_its_last_line(log: Path) -> None:
@@ -89,7 +90,7 @@ def test_a_renamed_file_is_read_to_its_end_before_the_new_one(log: Path) -> None
     assert follower.lines() == [b"1", b"2"]
     assert follower.numbers[-2:] == [1, 2]
     assert not follower.notices
-    follower.blocks.close()  # type: ignore[attr-defined]
+    follower.blocks.close()
 
 
 def test_a_file_that_was_copied_and_cut_loses_nothing(log: Path) -> None:
@@ -102,7 +103,7 @@ def test_a_file_that_was_copied_and_cut_loses_nothing(log: Path) -> None:
     add(log, b"a much longer line than all that was there before\n")
     assert follower.lines() == [b"a much longer line than all that was there before"]
     assert not follower.notices
-    follower.blocks.close()  # type: ignore[attr-defined]
+    follower.blocks.close()
 
 
 def test_a_file_that_was_overwritten_is_begun_again_and_says_so(log: Path) -> None:
@@ -111,7 +112,7 @@ def test_a_file_that_was_overwritten_is_begun_again_and_says_so(log: Path) -> No
     log.write_bytes(b"other\n" * 10)  # longer than what was read: told by its first bytes
     assert follower.lines() == [b"other"] * 10
     assert "was cut short" in follower.notices[0]
-    follower.blocks.close()  # type: ignore[attr-defined]
+    follower.blocks.close()
 
 
 @pytest.mark.parametrize("how", ["renamed", "copied"])
@@ -134,7 +135,7 @@ def test_a_restart_after_rotations_goes_on_where_it_stopped(log: Path, how: str)
     again = follower.restarted(log)
     assert again.lines() == [b"three", b"four", b"five"]
     assert not again.notices
-    again.blocks.close()  # type: ignore[attr-defined]
+    again.blocks.close()
 
 
 def test_a_restart_tells_when_the_rest_is_gone(log: Path) -> None:
@@ -147,7 +148,7 @@ def test_a_restart_tells_when_the_rest_is_gone(log: Path) -> None:
     again = follower.restarted(log)
     assert again.lines() == [b"new"]
     assert "is not the file that was read before" in again.notices[0]
-    again.blocks.close()  # type: ignore[attr-defined]
+    again.blocks.close()
 
 
 def test_a_line_that_was_taken_at_the_end_is_not_read_twice(log: Path) -> None:
@@ -159,7 +160,7 @@ def test_a_line_that_was_taken_at_the_end_is_not_read_twice(log: Path) -> None:
     assert again.lines() == [b"four"]
     assert again.numbers == [4]
     assert "line 3" in again.notices[0]
-    again.blocks.close()  # type: ignore[attr-defined]
+    again.blocks.close()
 
 
 def test_an_overlong_line_is_passed_over_and_told(log: Path) -> None:
@@ -174,7 +175,7 @@ def test_an_overlong_line_is_passed_over_and_told(log: Path) -> None:
     assert again.lines(100) == [b"four"]
     assert again.too_long == [(3, 10_000_001)]
     assert again.numbers == [4]
-    again.blocks.close()  # type: ignore[attr-defined]
+    again.blocks.close()
 
 
 @settings(max_examples=60, deadline=None)
@@ -211,7 +212,7 @@ def test_every_line_comes_once_whatever_happens_between(
         os.utime(path, (clock, clock))
     for _ in range(20):
         read += follower.lines()
-    follower.blocks.close()  # type: ignore[attr-defined]
+    follower.blocks.close()
     assert read == [f"line {n}".encode() for n in range(written + 1)]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import select
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -62,7 +62,7 @@ def follow_file(
     stop: Stop = lambda: False,
     max_line: int = MAX_LINE,
     poll_s: float = POLL_S,
-) -> Iterator[LineBlock]:
+) -> Generator[LineBlock, None, None]:
     """Blocks of a file from ``position`` on, until ``stop``, or with ``follow=False`` its end.
 
     A rotated file is read to its end before the new one is begun.  An unfinished last line is waited

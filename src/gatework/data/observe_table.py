@@ -22,7 +22,6 @@ from gatework.errors import ConfigError, DataError, nearest
 
 LABEL_NAMES = ("label", "anomaly", "is_anomaly", "anomalous", "attack", "is_attack", "outlier")
 NORMAL_WORDS = ("0", "false", "no", "normal", "benign", "ok", "none", "good", "regular", "-")
-MOST_WORDS = 1000  # of a category; rarer ones are read as one
 MANY_BYTES = 256 << 20  # a text table from here on is cut to its first rows before it is read
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from gatework.data.observations import FloatArray, IntArray, Observations
+from gatework.data.schema import Schema
 
 GAP = "time since the last row"
 UNSEEN = "<unseen>"  # a word of its own in a log, and never one of training
@@ -167,12 +169,16 @@ class RowEncoder:
         if self.step and len(self._counters):
             assert found.times is not None
             before[np.diff(found.times, prepend=found.times[:1]) > LONG * self.step] = np.nan
+        z, changed = self.numbers(values, before)
+        return Rows(z, changed, self.tokens(found), self.calendar(found.times, len(found)))
+
+    def tokens(self, found: Observations) -> IntArray:
+        """``(N, D)`` numbers of the words."""
         tokens = np.empty(found.codes.shape, np.int64)
         for d, own in enumerate(found.words):
             table = np.array([*(self.index[d].get(w, 1) for w in own), 0], np.int64)
             tokens[:, d] = table[found.codes[:, d]]
-        z, changed = self.numbers(values, before)
-        return Rows(z, changed, tokens, self.calendar(found.times, len(found)))
+        return tokens
 
     def push(
         self, values: FloatArray, times: IntArray | None, carry: Carry
@@ -248,6 +254,15 @@ class RowEncoder:
         known = np.concatenate([before[None, : values.shape[1]], values[:-1]])
         values[:, self._counters] -= known[:, self._counters]
         return values
+
+    def constant(self, fixed: int) -> int:
+        """Which of all channels one that did not move is."""
+        return int(self._fixed[fixed])
+
+    @cached_property
+    def schema(self) -> Schema:
+        """How the times of a table are read."""
+        return Schema.from_json(self.layout["time"])
 
     def place(self, live: int) -> int:
         """Which of all channels a live one is."""

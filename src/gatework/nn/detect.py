@@ -26,9 +26,7 @@ from torch import Tensor, nn
 
 from gatework.nn.making import make
 from gatework.nn.quantiles import QuantileHead
-from gatework.runtime.detect_spec import DetectSpec
-
-SOFT, HARD = 4.0, 8.0  # where far values begin to be bent, and the most that the network sees
+from gatework.runtime.detect_spec import HARD, SOFT, DetectSpec
 
 
 class RowBatch(NamedTuple):

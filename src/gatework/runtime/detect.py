@@ -14,12 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from gatework.errors import InputError
-from gatework.runtime.detect_spec import DetectSpec, check_detect_spec
+from gatework.runtime.detect_spec import HARD, SOFT, DetectSpec, check_detect_spec
 from gatework.runtime.recurrent import Recurrent
 from gatework.runtime.state import State
 
 Array = npt.NDArray[Any]
-SOFT, HARD = 4.0, 8.0  # as in gatework.nn.detect
 FLOOR = 0.01  # least width of a side, in standard deviations of the channel
 WINDOWS = 512  # rebuilt at once
 

@@ -10,6 +10,10 @@ from gatework.levels import check_levels
 METHODS = ("forecast", "reconstruct", "variational")
 DETECT_CELLS = tuple(name for name, cell in CELLS.items() if cell.code is not None)
 LARGEST = 2**20
+SOFT, HARD = (
+    4.0,
+    8.0,
+)  # deviations where far values begin to be bent, and the most that the network sees
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ class Scored:
 
 def score_all(core: Core, found: Observations) -> Scored:
     """Each series from its beginning."""
-    tokens = tokens_of(core.encoder, found)
+    tokens = core.encoder.tokens(found)
     blocks, events = [], []
     for s, (a, b) in enumerate(zip(found.offsets[:-1], found.offsets[1:], strict=True)):
         if a == b:
@@ -68,15 +68,6 @@ def score_sessions(core: Core, found: Observations) -> Scored:
         [],
         joined,
     )
-
-
-def tokens_of(encoder: RowEncoder, found: Observations) -> IntArray:
-    """``(N, D)`` numbers of the words."""
-    tokens = np.empty(found.codes.shape, np.int64)
-    for d, own in enumerate(found.words):
-        table = np.array([*(encoder.index[d].get(w, 1) for w in own), 0], np.int64)
-        tokens[:, d] = table[found.codes[:, d]]
-    return tokens
 
 
 def answer_frame(core: Core, found: Observations, scored: Scored, sessions: bool) -> pl.DataFrame:
@@ -134,8 +125,8 @@ def reasons(core: Core, found: Observations, scored: Scored) -> dict[str, Any]:
             (high, scored.told.high),
         ):
             out[number] = encoder.raw(np.asarray(z[number], float))[np.arange(len(number)), c]
-        for k, name in enumerate(encoder.fixed):  # what never moved is expected where it was
-            at = [c.name for c in encoder.channels].index(name)
+        for k in range(len(encoder.fixed)):  # what never moved is expected where it was
+            at = encoder.constant(k)
             own = np.flatnonzero(first == C + D + k)
             value[own], expected[own] = found.values[own, at], encoder.channels[at].location
         for name, out in zip(

@@ -173,8 +173,7 @@ def _told(
             "median": encoder.word(d, int(scored.told.best[row, d])),
             "high": None,
         }
-    name = encoder.fixed[column - C - D]
-    index = [c.name for c in encoder.channels].index(name)
+    index = encoder.constant(column - C - D)
     return {
         "value": float(found.values[row, index]),
         "low": None,

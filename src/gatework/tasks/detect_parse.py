@@ -13,8 +13,7 @@ import numpy as np
 
 from gatework.data.observations import FloatArray, IntArray
 from gatework.data.observe_events import END
-from gatework.data.row_encoder import RowEncoder
-from gatework.data.schema import Schema
+from gatework.data.row_encoder import Channel, RowEncoder
 from gatework.data.stamp import read_stamp
 from gatework.data.text_table import NULL_WORDS, SEPARATORS
 from gatework.errors import DataError
@@ -76,23 +75,6 @@ def make_parser(encoder: RowEncoder, header: str | None) -> RowParser:
     return parser
 
 
-def row_time(value: Any, layout: dict[str, Any]) -> int:
-    """Microseconds since 1970, or the step, of one time; DataError when it is none."""
-    return read_stamp(value, _schema(layout)).key
-
-
-_SCHEMAS: dict[int, tuple[dict[str, Any], Schema]] = {}
-
-
-def _schema(layout: dict[str, Any]) -> Schema:
-    kept = _SCHEMAS.get(id(layout))
-    if kept is None or kept[0] is not layout:
-        if len(_SCHEMAS) > 64:
-            _SCHEMAS.clear()
-        kept = _SCHEMAS[id(layout)] = (layout, Schema.from_json(layout["time"]))
-    return kept[1]
-
-
 class TableParser(RowParser):
     """Rows of a text table, with its header or in the order of the training table's columns."""
 
@@ -113,22 +95,7 @@ class TableParser(RowParser):
             )
         self._place(columns)
         self._last: dict[str, int] = {}
-        scales = [(c.location, c.scale, c.kind, c.unit) for c in encoder.channels]
-        raw = scales[: len(self._channels)]
-        self._bound = np.array(
-            [
-                np.inf if kind == "log" else abs(location) + GLITCH * max(scale, 1e-3)
-                for location, scale, kind, _ in raw
-            ]
-        )
-        for i, (_, scale, kind, unit) in enumerate(raw):
-            if kind == "log":
-                # twelve deviations on that scale: of one that spans e, 160,000 times the usual
-                self._bound[i] = unit * np.sinh(min(40.0, abs(raw[i][0]) + 12 * max(scale, 0.5)))
-            elif kind == "counter":
-                self._bound[i] = 1e18
-            elif kind == "constant":
-                self._bound[i] = GLITCH * max(abs(raw[i][0]), 1.0)
+        self._bound = np.array([_bound(c) for c in encoder.channels[: len(self._channels)]])
 
     @staticmethod
     def is_header(line: str, encoder: RowEncoder) -> bool:
@@ -277,7 +244,7 @@ class TableParser(RowParser):
             with contextlib.suppress(ValueError):
                 value = int(text)
         try:
-            return row_time(value, self._layout)
+            return read_stamp(value, self._encoder.schema).key
         except DataError:
             bad.append((i, "time", f"{text[:40]!r} is not a time as in training"))
             return None
@@ -316,6 +283,20 @@ class EventParser(RowParser):
             good.append(i)
         rows = ParsedRows(np.zeros((0, 0)), np.zeros((0, 1), np.int64), sessions=sessions)
         return ParsedBlock(rows, np.array(good, np.int64), bad)
+
+
+def _bound(channel: Channel) -> float:
+    """The size from which on a number is a fault of its source."""
+    c = channel
+    if c.kind == "counter":
+        return 1e18
+    if c.kind == "constant":
+        return GLITCH * max(abs(c.location), 1.0)
+    if (
+        c.kind == "log"
+    ):  # twelve deviations on that scale: of one that spans e, 160,000 times the usual
+        return float(c.unit * np.sinh(min(40.0, abs(c.location) + 12 * max(c.scale, 0.5))))
+    return abs(c.location) + GLITCH * max(c.scale, 1e-3)
 
 
 def _separator(line: str) -> str:

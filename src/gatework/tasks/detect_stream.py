@@ -14,13 +14,14 @@ import numpy.typing as npt
 
 from gatework.data.observations import FloatArray, IntArray, Observations
 from gatework.data.row_encoder import UNSEEN, RowEncoder
+from gatework.data.stamp import read_stamp
 from gatework.data.vocabulary import as_text
 from gatework.errors import DataError
 from gatework.runtime.alarms import AlarmEvent
 from gatework.runtime.detect import Told
 from gatework.tasks.detect_core import Core, DetectBlock, DetectRow, SeriesState
 from gatework.tasks.detect_notices import Notices
-from gatework.tasks.detect_parse import ParsedRows, RowParser, TableParser, make_parser, row_time
+from gatework.tasks.detect_parse import ParsedRows, RowParser, TableParser, make_parser
 
 NO_TOKENS = np.empty(0, np.int64)
 MOST_SERIES = 10_000  # states kept at once; the one not heard of for longest is forgotten
@@ -149,7 +150,7 @@ class DetectStream:
                     "was fitted with, None where a value is missing."
                 ) from None
             if layout["time"] and (stamp := row.get(layout["time"]["time"])) is not None:
-                time = row_time(stamp, layout)
+                time = read_stamp(stamp, encoder.schema).key
         else:
             items = row.tolist() if isinstance(row, np.ndarray) else list(row)
             if len(items) != len(channels) + len(categories):
@@ -168,7 +169,7 @@ class DetectStream:
         if time is None and layout["time"]:
             state = self._states.get(series)
             last = None if state is None else state.time
-            time = (0 if last is None else last) + int(layout.get("step") or 1)
+            time = (0 if last is None else last) + (encoder.step or 1)
         return series, values, tokens, time
 
     def _numbers(self, numbers: Sequence[Any]) -> FloatArray:
@@ -234,8 +235,7 @@ class DetectStream:
             token = int(tokens[i, d])
             own = UNSEEN if token == 1 else encoder.word(d, token)
             return own, (None, encoder.word(d, int(told.best[i, d])), None)
-        name = encoder.fixed[column - C - D]
-        index = [c.name for c in encoder.channels].index(name)
+        index = encoder.constant(column - C - D)
         return float(values[i, index]), (None, encoder.channels[index].location, None)
 
     # ---- in blocks ----------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ detection benchmarks are flawed", section 2.2, is why such one-liners belong bes
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -27,7 +28,7 @@ TINY = 1e-6
 LARGEST = 1e30
 
 
-class Scaled:
+class Scaled(ABC):
     """Numbers per channel by which its values are measured: a centre and a scale."""
 
     def __init__(self, centre: list[float], scale: list[float], lag: int = 1) -> None:
@@ -41,8 +42,9 @@ class Scaled:
             np.fmax(largest, own, out=largest)  # not NaN
         return largest
 
+    @abstractmethod
     def _channel(self, x: Array, offsets: Array) -> Array:
-        raise NotImplementedError
+        """``(N,)`` how odd the rows of a measured channel are."""
 
     def to_json(self) -> dict[str, Any]:
         """What is kept."""
