@@ -58,7 +58,7 @@ def test_rows_on_their_own_are_recognised() -> None:
     assert model.network_.spec.window == 1
     assert "drawn at random" in facts["split"]["how"]
     assert "the order of the rows tells nothing: each is taken on its own" in facts["notes"]
-    assert model._independent
+    assert model.independent_
     later = rows_alone(200, odd=[60, 150])
     answer = model.predict(later)
     assert not answer["warming"].any()
@@ -68,7 +68,7 @@ def test_rows_on_their_own_are_recognised() -> None:
         turned["score"], answer["score"].to_numpy()[order], rtol=1e-4, atol=1e-4
     )
     # the user may know better; and what stands in time order is not of this kind
-    assert not AnomalyDetector(**SMALL, method="forecast").fit(rows_alone(300))._independent
+    assert not AnomalyDetector(**SMALL, method="forecast").fit(rows_alone(300)).independent_
     untimed = readings().drop("time", "label")
     assert AnomalyDetector(**SMALL).fit(untimed).metrics_["method"] == "forecast"
 

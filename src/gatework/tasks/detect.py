@@ -30,6 +30,7 @@ from gatework.runtime.detect_spec import DetectSpec, check_detect_spec
 from gatework.runtime.scoring import Joining, Scoring
 from gatework.runtime.tails import RowTail, Tails
 from gatework.runtime.thresholds import Threshold, make_threshold, threshold_from_json
+from gatework.tasks import detect_defaults as defaults
 from gatework.tasks.base import Task, build_checked, spec_from_json, spec_to_json
 from gatework.tasks.detect_answers import Scored, answer_frame, score_all, score_sessions
 from gatework.tasks.detect_calibrate import Held, calibrate, reliability
@@ -46,14 +47,6 @@ from gatework.train.progress import Progress
 
 Names = str | Sequence[str]
 MOST_ROWS = 1_000_000
-# Surprises that a score is the mean of, channels times rows: one channel alone needs more rows.  On invented
-# anomalies in a server's history (31 channels) 3 rows were best, on single channels 5.
-TOGETHER = 5
-# Of the values, from a rebuilding network: on attacks of NSL-KDD's training file F1 of three seeds is 0.920 to
-# 0.927, without it 0.87 to 0.94.
-HIDDEN = 0.1
-WARMUP = 20  # rows
-SEVERAL = 4  # channels from which on they are also set against their slow means
 
 
 class AnomalyDetector(Task[DetectConfig, DetectData]):
@@ -88,6 +81,7 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
     kind_: str
     warmup_: int
     session_layout_: bool
+    independent_: bool  # rows stand on their own
 
     # ---- fitting ------------------------------------------------------------------------------------
 
@@ -171,48 +165,10 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
     def _build(self, prepared: DetectData) -> DetectNetwork:
         data, config = prepared, self.config
         self.encoder_, self.kind_ = data.encoder, data.found.kind
-        self.session_layout_ = data.per_session
-        columns = len(data.encoder.live) + len(data.encoder.categories)
-        in_time = not data.independent and not data.per_session
-        spec = DetectSpec(
-            method=data.method,
-            channels=len(data.encoder.live),
-            cardinalities=data.encoder.cardinalities,
-            calendar=data.encoder.calendar_size,
-            mask=bool(np.isnan(data.rows.values[data.marked(0)]).any()),
-            cell=config.cell,
-            hidden_size=config.hidden_size,
-            num_layers=config.num_layers,
-            levels=config.levels,
-            window=data.window if data.method != "forecast" else 1,
-            latent_size=config.latent_size or int(np.clip(round(columns**0.5), 2, 16)),
-            dropout=config.dropout,
-            input_dropout=HIDDEN if config.input_dropout is None else config.input_dropout,
-            recurrent_dropout=config.recurrent_dropout,
-            zoneout=config.zoneout,
-            weight_drop=config.weight_drop,
-        )
-        log = data.found.kind == "log"
-        # A log line has few of the numbers, and one odd is odd.
-        some = 1 if log else round(0.7 * len(data.encoder.names) ** 0.5)
-        top = min(config.top or max(some, 1), len(data.encoder.names))
-        # Rows at even times are samples of a process, others are events that stand alone.
-        sampled = in_time and not log and not data.encoder.gap
-        many = sampled and len(data.encoder.live) >= SEVERAL
-        level = config.level if config.level is not None else (100.0 if many else 0.0)
-        forget = (1000.0 if level else 300.0) if sampled else 1000.0 if in_time and log else 0.0
-        span = config.smoothing or (max(3.0, round(TOGETHER / top)) if sampled else 1.0)
-        self.joining_ = Joining(
-            top=top,
-            span=span,
-            adapt=forget if config.adapt is None else config.adapt,
-            level=level if in_time and data.encoder.live else 0.0,
-            # A constant that moved is odd by itself: as one of the k largest, in a mean over the rows.
-            constant=float(np.log(max(int(data.marked(0).sum()), 2) + 1)) * top * (span + 1) / 2,
-        )
-        # Sessions of a log and events at odd times may be over before a warm-up is.
-        whole = sampled or (log and len(data.found.names) == 1)
-        self.warmup_ = config.warmup if config.warmup is not None else (WARMUP if whole else 0)
+        self.session_layout_, self.independent_ = data.per_session, data.independent
+        self.joining_ = defaults.joining(config, data)
+        self.warmup_ = defaults.warmup(config, data)
+        spec = defaults.network_sizes(config, data)
         network = DetectNetwork(spec)
         if data.before is not None:
             if data.before.network_.spec != spec:
@@ -243,10 +199,8 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
 
     def _make_threshold(self, prepared: DetectData, held: Held) -> Threshold:
         config, scores, labels = self.config, held.history, held.labels
-        risk = config.risk or (
-            0.05 if prepared.independent else 0.01 if prepared.per_session else 1e-3
-        )
-        adapt = config.adaptive and not prepared.independent and not prepared.per_session
+        risk = defaults.risk(config, prepared)
+        adapt = config.adaptive and prepared.in_time
         if config.kind == "labels":
             assert labels is not None  # _check_threshold has seen them
             scores = held.scores
@@ -442,7 +396,7 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
         self._check_fitted("evaluate")
         found = self._observe(data, labels=labels, mend=mend, rows=rows, label=label, normal=normal)
         rows_ = self.encoder_.encode(found)
-        independent = not self.session_layout_ and self._independent
+        independent = self.independent_
         marked = np.ones(len(found), bool)
         prepared = DetectData(
             found, self.encoder_, rows_, np.full(len(found), 2), self.network_.spec.method,
@@ -488,15 +442,6 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
 
     # ---- inside -------------------------------------------------------------------------------------
 
-    @property
-    def _independent(self) -> bool:
-        return (
-            self.joining_.adapt == 0
-            and self.joining_.span == 1
-            and self.network_.spec.window == 1
-            and (not self.network_.spec.forecasts)
-        )
-
     def _observe(
         self,
         data: Any,
@@ -532,8 +477,8 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
                 scoring=Scoring(self.tails_, self.joining_, self.row_tail_, self.level_tails_),
                 threshold=self.threshold_,
                 warmup=self.warmup_,
-                hysteresis=1.0 if self._independent else self.config.hysteresis,
-                gap=0 if self._independent else self.config.gap,
+                hysteresis=1.0 if self.independent_ else self.config.hysteresis,
+                gap=0 if self.independent_ else self.config.gap,
             )
         return core
 
@@ -596,6 +541,7 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
             "threshold": self.threshold_.to_json(),
             "warmup": self.warmup_,
             "sessions": self.session_layout_,
+            "independent": self.independent_,
             "baselines": self.baselines_.to_json(),
             "cutoffs": self.cutoffs_,
         }
@@ -641,6 +587,7 @@ class AnomalyDetector(Task[DetectConfig, DetectData]):
         self.threshold_ = threshold_from_json(preprocessing["threshold"])
         self.warmup_ = int(preprocessing["warmup"])
         self.session_layout_ = bool(preprocessing["sessions"])
+        self.independent_ = bool(preprocessing["independent"])
         self.kind_ = str(encoder.layout["kind"])
         arrays = {
             k.removeprefix("baselines."): v.numpy()

@@ -42,6 +42,11 @@ class DetectData:
         """Whether series are judged as a whole."""
         return self.found.sessions
 
+    @property
+    def in_time(self) -> bool:
+        """Whether rows follow one another: neither on their own nor judged by session."""
+        return not self.independent and not self.per_session
+
     def marked(self, part: int) -> BoolArray:
         """``(N,)`` rows of a part."""
         return np.asarray(self.part == part)
